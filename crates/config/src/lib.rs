@@ -1,0 +1,1 @@
+//! What a user may write (schema), and what the program runs (plan).

@@ -1,0 +1,1 @@
+//! PostgreSQL's protocol rules, pure: no sockets, no clock, no runtime.

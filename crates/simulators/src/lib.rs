@@ -1,0 +1,1 @@
+//! Throwaway PostgreSQL, sshd and network faults for tests, benches and the demo.

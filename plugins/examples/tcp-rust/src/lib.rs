@@ -1,0 +1,1 @@
+//! The smallest complete transport plugin in Rust: plain TCP.

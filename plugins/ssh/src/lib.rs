@@ -1,0 +1,1 @@
+//! The ssh transport: PostgreSQL sessions through an SSH bastion.
