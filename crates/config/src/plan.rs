@@ -1,0 +1,190 @@
+//! The resolved configuration: what the program runs.
+
+mod check;
+mod resolve;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use crate::error::ConfigError;
+use crate::listen::Listen;
+use crate::schema;
+pub use crate::schema::Limits;
+use crate::secret::SecretSource;
+use crate::transport::Transport;
+
+/// A whole configuration, checked and with nothing left to look up.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The file it came from.
+    pub file: PathBuf,
+    /// The admin listener, if one is wanted.
+    pub admin: Option<Admin>,
+    /// How long each step may take.
+    pub limits: Limits,
+    /// Threads that relay sessions.
+    pub relay_threads: usize,
+    /// The targets by name, in name order.
+    pub targets: Vec<Target>,
+    /// Every transport instance that a target or another instance names.
+    pub transports: Vec<Transport>,
+}
+
+/// Where metrics and health are served.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// A loopback address: the listener has no login.
+    pub listen: SocketAddr,
+}
+
+/// One database as an application sees it.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Its name in configuration, metrics and messages.
+    pub name: String,
+    /// Where applications connect; never empty.
+    pub listen: Vec<Listen>,
+    /// The database behind it.
+    pub database: Database,
+    /// The instance that opens paths to it.
+    pub transport: String,
+    /// Who pgferry is to the database.
+    pub credential: Credential,
+    /// Who may connect.
+    pub local_auth: LocalAuth,
+}
+
+/// A database endpoint.
+#[derive(Clone, Debug)]
+pub struct Database {
+    /// Its own name and port: what TLS verifies and tokens are signed for.
+    pub endpoint: Endpoint,
+    /// Where to dial instead, for tests and unusual networks.
+    pub address: Option<Endpoint>,
+    /// The database to open; the client's choice if absent.
+    pub name: Option<String>,
+    /// How TLS treats the server's certificate.
+    pub tls: TlsMode,
+    /// Whose signature on it counts.
+    pub roots: Roots,
+}
+
+impl Database {
+    /// Where the transport has to connect to.
+    pub fn dial(&self) -> &Endpoint {
+        self.address.as_ref().unwrap_or(&self.endpoint)
+    }
+}
+
+/// A host and a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// A name or an IP address.
+    pub host: String,
+    /// A TCP port.
+    pub port: u16,
+}
+
+/// libpq's words for how far a certificate is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsMode {
+    /// Chain and host name.
+    VerifyFull,
+    /// Chain alone.
+    VerifyCa,
+    /// No TLS: no cleartext password or token is ever sent.
+    Disable,
+}
+
+/// The certificate authorities that are believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Roots {
+    /// The system's trust store.
+    System,
+    /// The PEM certificates of one file.
+    File(PathBuf),
+}
+
+/// Who pgferry is to the database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// A user and a password.
+    Password {
+        /// The database user.
+        user: String,
+        /// Where its password is.
+        password: SecretSource,
+    },
+}
+
+/// Who may connect to a listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LocalAuth {
+    /// Processes of the user who runs pgferry, and root.
+    SameUser,
+    /// Whoever knows the password.
+    Scram {
+        /// The only user name that is accepted, if one is set.
+        user: Option<String>,
+        /// Its first line is the password.
+        password_file: PathBuf,
+    },
+    /// Everyone.
+    Trust,
+}
+
+impl Plan {
+    /// Reads, checks and resolves a file.
+    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        let unreadable = |source| ConfigError::Unreadable { file: file.to_owned(), source };
+        let text = std::fs::read_to_string(file).map_err(unreadable)?;
+        let absolute = std::path::absolute(file).map_err(unreadable)?;
+        let parsed = toml::Deserializer::parse(&text)
+            .map_err(|error| ConfigError::syntax(file, &text, &error))?;
+        let schema: schema::File = serde_path_to_error::deserialize(parsed)
+            .map_err(|error| ConfigError::schema(file, &text, &error))?;
+        let base = absolute.parent().map_or_else(PathBuf::new, Path::to_owned);
+        resolve::Resolver { file: &absolute, base: &base }.plan(schema)
+    }
+
+    /// Keeps the named targets and the transports they need.
+    pub fn select(mut self, names: &[String]) -> Result<Self, ConfigError> {
+        for name in names {
+            if !self.targets.iter().any(|target| target.name == *name) {
+                let known = self.targets.iter().map(|target| target.name.as_str());
+                let nearest = crate::error::nearest(name, known.clone());
+                let message = match nearest {
+                    Some(nearest) => format!("no target `{name}`; did you mean `{nearest}`?"),
+                    None => format!(
+                        "no target `{name}`; there is {}",
+                        known.collect::<Vec<_>>().join(", ")
+                    ),
+                };
+                return Err(ConfigError::meaning(&self.file, "targets", message));
+            }
+        }
+        if !names.is_empty() {
+            self.targets.retain(|target| names.contains(&target.name));
+            self.drop_unused_transports();
+        }
+        Ok(self)
+    }
+
+    /// Keeps the instances that a target uses, directly or beneath another.
+    fn drop_unused_transports(&mut self) {
+        let mut used: Vec<String> = self.targets.iter().map(|t| t.transport.clone()).collect();
+        let mut seen = 0;
+        while let Some(name) = used.get(seen).cloned() {
+            let beneath = self.transports.iter().find(|t| t.name == name);
+            if let Some(via) = beneath.and_then(|t| t.via.clone()).filter(|via| !used.contains(via))
+            {
+                used.push(via);
+            }
+            seen += 1;
+        }
+        self.transports.retain(|transport| used.contains(&transport.name));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! What must hold before a plan may run: nobody gets in unasked, no secret lies open.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::{Credential, LocalAuth, Plan, Roots, Target};
+use crate::error::ConfigError;
+use crate::listen::Listen;
+use crate::secret::SecretSource;
+
+/// Whether the system can tell who owns the other end of a loopback TCP connection.
+const TCP_OWNER_IS_KNOWN: bool = cfg!(target_os = "linux");
+
+pub(super) fn plan(plan: &Plan) -> Result<(), ConfigError> {
+    if let Some(admin) = &plan.admin
+        && !admin.listen.ip().is_loopback()
+    {
+        let message = format!(
+            "{} can be reached from other machines, and the admin listener has no login; use a \
+             loopback address",
+            admin.listen
+        );
+        return Err(ConfigError::meaning(&plan.file, "admin.listen", message));
+    }
+    for (key, limit) in plan.limits.durations() {
+        if limit.is_zero() {
+            let message = "is 0, but every wait needs a limit";
+            return Err(ConfigError::meaning(&plan.file, format!("limits.{key}"), message));
+        }
+    }
+    if plan.limits.connections == 0 {
+        return Err(ConfigError::meaning(&plan.file, "limits.connections", "is 0"));
+    }
+    distinct_listeners(plan)?;
+    for target in &plan.targets {
+        local_auth(plan, target)?;
+        secrets(plan, target)?;
+    }
+    Ok(())
+}
+
+fn distinct_listeners(plan: &Plan) -> Result<(), ConfigError> {
+    let mut taken = HashMap::new();
+    for target in &plan.targets {
+        for listen in &target.listen {
+            if matches!(listen, Listen::Tcp(address) if address.port() == 0) {
+                continue;
+            }
+            if let Some(other) = taken.insert(listen, &target.name) {
+                let message = format!("{listen} is already taken by target `{other}`");
+                let key = format!("targets.{}.listen", target.name);
+                return Err(ConfigError::meaning(&plan.file, key, message));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Any address that others can reach needs `scram`; `same-user` needs a system that tells owners.
+fn local_auth(plan: &Plan, target: &Target) -> Result<(), ConfigError> {
+    for listen in &target.listen {
+        let message = match (&target.local_auth, listen) {
+            (LocalAuth::Scram { .. }, _) => continue,
+            (_, listen) if !listen.is_local() => format!(
+                "{listen} can be reached from other machines; set local_auth = {{ kind = \
+                 \"scram\", password_file = \"…\" }}, or listen on 127.0.0.1"
+            ),
+            (LocalAuth::SameUser, Listen::Tcp(_)) if !TCP_OWNER_IS_KNOWN => "this system cannot \
+                 tell who owns the other end of a TCP connection; listen = { unix = \"/dir\" }, \
+                 or set local_auth to scram or trust"
+                .to_owned(),
+            _ => continue,
+        };
+        let key = format!("targets.{}.local_auth", target.name);
+        return Err(ConfigError::meaning(&plan.file, key, message));
+    }
+    Ok(())
+}
+
+fn secrets(plan: &Plan, target: &Target) -> Result<(), ConfigError> {
+    let error = |below: &str, message: String| {
+        ConfigError::meaning(&plan.file, format!("targets.{}.{below}", target.name), message)
+    };
+    let Credential::Password { password, .. } = &target.credential;
+    match password {
+        SecretSource::Env(name) if std::env::var_os(name).is_none() => {
+            let message = format!("the environment variable {name} is not set");
+            return Err(error("credential.password_env", message));
+        }
+        SecretSource::Env(_) => {}
+        SecretSource::File(file) => {
+            private(file).map_err(|message| error("credential.password_file", message))?;
+        }
+        SecretSource::Literal(_) => {
+            private(&plan.file).map_err(|message| error("credential.password", message))?;
+        }
+    }
+    if let LocalAuth::Scram { password_file, .. } = &target.local_auth {
+        private(password_file).map_err(|message| error("local_auth.password_file", message))?;
+    }
+    if let Roots::File(file) = &target.database.roots {
+        std::fs::metadata(file)
+            .map_err(|e| error("database.ca_file", format!("{}: {e}", file.display())))?;
+    }
+    Ok(())
+}
+
+/// Refuses a file with a secret that others can read, as libpq does with `.pgpass`.
+#[cfg(unix)]
+fn private(file: &Path) -> Result<(), String> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let metadata = std::fs::metadata(file).map_err(|e| format!("{}: {e}", file.display()))?;
+    let mode = metadata.permissions().mode() & 0o7777;
+    if metadata.is_file() && mode & 0o077 != 0 {
+        return Err(format!(
+            "{file} holds a secret and can be read by others (mode {mode:04o}); run: chmod 600 \
+             {file}",
+            file = file.display()
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn private(file: &Path) -> Result<(), String> {
+    std::fs::metadata(file).map(drop).map_err(|e| format!("{}: {e}", file.display()))
+}
