@@ -1,0 +1,116 @@
+//! Histograms of durations in fixed buckets: a handful of atomics, merged when somebody looks.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// A list of bucket bounds that cannot be used.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("histogram buckets must be 1 to 64 increasing numbers of seconds, each 1 ns to 1 day")]
+pub struct BucketsError;
+
+/// Upper bounds of buckets, inclusive as Prometheus' `le` is.
+#[derive(Debug)]
+pub(crate) struct Bounds {
+    nanos: Box<[u64]>,
+    seconds: Box<[f64]>,
+}
+
+impl Bounds {
+    /// Bounds from seconds.
+    ///
+    /// Errors: [`BucketsError`], the caller's fault.
+    pub(crate) fn new(seconds: &[f64]) -> Result<Self, BucketsError> {
+        if !(1..=64).contains(&seconds.len()) {
+            return Err(BucketsError);
+        }
+        let nanos = seconds.iter().map(|s| nanos_of(*s)).collect::<Result<Box<[u64]>, _>>()?;
+        if !nanos.is_sorted_by(|a, b| a < b) {
+            return Err(BucketsError);
+        }
+        Ok(Self { nanos, seconds: seconds.into() })
+    }
+
+    /// The bounds in seconds, without the last, infinite one.
+    pub(crate) fn seconds(&self) -> &[f64] {
+        &self.seconds
+    }
+
+    /// A cell with one count per bucket, the infinite one included.
+    pub(crate) fn cell(&self) -> Cell {
+        Cell {
+            counts: (0..=self.nanos.len()).map(|_| AtomicU64::new(0)).collect(),
+            sum_nanos: AtomicU64::new(0),
+        }
+    }
+
+    /// An empty snapshot of the right width.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot { counts: vec![0; self.nanos.len() + 1], sum_nanos: 0 }
+    }
+
+    #[inline]
+    fn index(&self, nanos: u64) -> usize {
+        self.nanos.partition_point(|bound| *bound < nanos)
+    }
+}
+
+/// One series.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    counts: Box<[AtomicU64]>,
+    sum_nanos: AtomicU64,
+}
+
+impl Cell {
+    /// Records from the only thread that ever writes this cell: no read-modify-write, so no lock
+    /// prefix and no cache line fought over. A second writer would lose samples, nothing worse.
+    #[inline]
+    pub(crate) fn record_alone(&self, bounds: &Bounds, nanos: u64) {
+        let Some(count) = self.counts.get(bounds.index(nanos)) else { return };
+        count.store(count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        let sum = self.sum_nanos.load(Ordering::Relaxed).wrapping_add(nanos);
+        // Release: whoever sees this sum sees the count it belongs to.
+        self.sum_nanos.store(sum, Ordering::Release);
+    }
+
+    /// Records from any thread.
+    pub(crate) fn record_shared(&self, bounds: &Bounds, nanos: u64) {
+        let Some(count) = self.counts.get(bounds.index(nanos)) else { return };
+        count.fetch_add(1, Ordering::Relaxed);
+        self.sum_nanos.fetch_add(nanos, Ordering::Release);
+    }
+
+    /// Adds what this cell holds to `snapshot`. The sum is read first: a sample caught half-way is
+    /// in the count and not yet in the sum, so a mean is never above the truth.
+    pub(crate) fn add_to(&self, snapshot: &mut Snapshot) {
+        let sum = self.sum_nanos.load(Ordering::Acquire);
+        snapshot.sum_nanos = snapshot.sum_nanos.wrapping_add(sum);
+        for (total, count) in snapshot.counts.iter_mut().zip(&self.counts) {
+            *total += count.load(Ordering::Relaxed);
+        }
+    }
+}
+
+/// What cells held at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Snapshot {
+    /// One count per bucket, not accumulated; the last bucket has no bound.
+    pub(crate) counts: Vec<u64>,
+    pub(crate) sum_nanos: u64,
+}
+
+/// A duration in nanoseconds; 584 years at most.
+pub(crate) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn nanos_of(seconds: f64) -> Result<u64, BucketsError> {
+    let bound = Duration::try_from_secs_f64(seconds).map_err(|_| BucketsError)?;
+    if bound.is_zero() || bound > MAX_BOUND {
+        return Err(BucketsError);
+    }
+    Ok(nanos(bound))
+}
+
+/// A day: no statement that is still worth timing takes longer.
+const MAX_BOUND: Duration = Duration::from_secs(86_400);
