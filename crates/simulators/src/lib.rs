@@ -1,1 +1,37 @@
-//! Throwaway PostgreSQL, sshd and network faults for tests, benches and the demo.
+//! Throwaway servers and faults: a real PostgreSQL, a real OpenSSH bastion, and a relay that
+//! misbehaves on request. Tests, benches and the demo share them.
+//!
+//! Everything here listens on loopback, lives in a temporary directory, carries keys and passwords
+//! made for it alone, and is gone when its value is dropped: also after a panic, and also when the
+//! owning process is killed.
+//!
+//! It is not a model of PostgreSQL or SSH. The servers are Debian's own; this crate only starts,
+//! watches, freezes and ends them. It imports nothing of pgferry, so that one misreading of a
+//! protocol cannot hide on both sides of a test.
+//!
+//! Start from [`Postgres`], [`Sshd`] and [`FaultRelay`]; [`Authority`] issues the certificates.
+//!
+//! Every blocking wait takes a limit or has a documented one. The `start` functions panic with a
+//! full sentence, which is what a test wants; each has a `try_start` beside it for other callers.
+
+pub use certificates::{Authority, Certificate};
+pub use error::Error;
+pub use fault_relay::{Counters, Direction, FaultRelay, NewConnections};
+pub use log::{Log, Mark};
+pub use port::free_port;
+pub use postgres::{Builder as PostgresBuilder, Postgres, Presented, Role, Shutdown};
+pub use process::{Grace, Process};
+pub use sshd::{Builder as SshdBuilder, Key, Sshd};
+
+mod certificates;
+mod error;
+mod fault_relay;
+mod log;
+mod port;
+mod postgres;
+mod process;
+mod sshd;
+mod tool;
+
+/// The endpoint name in the throwaway server's certificate, in the shape Aurora gives its clusters.
+pub const SERVER_NAME: &str = "demo.cluster-abc123.us-east-1.rds.amazonaws.com";

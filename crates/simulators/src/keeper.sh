@@ -1,0 +1,54 @@
+# Runs one server for as long as its owner lives.
+#
+# usage: sh -c THIS keeper DIRECTORY SIGNAL COMMAND [ARGUMENT...]
+#   stdin   the lifeline: a line on it, or its end, means "end the server".
+#           Its end means that the owner is gone: DIRECTORY is removed too.
+#   stdout  the server's process id, then the end once everything has been cleaned up.
+#
+# Neither a process group nor a session would do: PostgreSQL's backends and sshd's connections
+# start sessions of their own, and a killed owner runs no code.
+
+directory=$1 signal=$2
+shift 2
+exec 3<&0 4>&1 </dev/null >&2
+
+"$@" 3<&- 4>&- &
+server=$!
+echo "$server" >&4
+
+# A stopped parent starts no further children while they are being looked up.
+end_tree() {
+    kill -STOP "$1"
+    for status in $(grep -l "^PPid:[[:space:]]*$1\$" /proc/[0-9]*/status); do
+        status=${status#/proc/}
+        end_tree "${status%/status}"
+    done
+    kill -KILL "$1"
+}
+
+end_server() {
+    kill -"$signal" "$server" || return
+    left=50
+    while kill -0 "$server" && [ "$left" -gt 0 ]; do
+        sleep 0.1
+        left=$((left - 1))
+    done
+    kill -0 "$server" && end_tree "$server"
+}
+
+(
+    owner=here
+    read -r word <&3 || owner=gone
+    trap '' TERM
+    if [ "$signal" = KILL ]; then end_tree "$server"; else end_server; fi
+    [ "$owner" = here ]
+) 2>/dev/null 4>&- &
+watcher=$!
+
+wait "$server"
+status=$?
+kill "$watcher" 2>/dev/null
+wait "$watcher"
+# 1: the watcher saw the owner go. Above 128: it was still watching a server that ended by itself.
+[ $? -eq 1 ] && rm -rf -- "$directory"
+exit "$status"
