@@ -105,3 +105,42 @@ impl fmt::Display for Seconds {
         f.write_str(format!("{whole}.{rest:09}").trim_end_matches('0'))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nanoseconds_become_exact_seconds() {
+        let seconds = |nanos| Seconds(nanos).to_string();
+        assert_eq!(seconds(0), "0");
+        assert_eq!(seconds(1), "0.000000001");
+        assert_eq!(seconds(1_500_000), "0.0015");
+        assert_eq!(seconds(10_000_000_000), "10");
+        assert_eq!(seconds(u64::MAX), "18446744073.709551615");
+    }
+
+    #[test]
+    fn label_values_are_escaped() {
+        let labels = Labels { names: &["a", "b"], values: &["q\"b\\n\nü", ""] };
+        assert_eq!(labels.to_string(), r#"a="q\"b\\n\nü",b="""#);
+    }
+
+    #[test]
+    fn buckets_are_accumulated_and_end_in_the_count() {
+        let bounds = Bounds::new(&[0.0005, 1.0]).unwrap();
+        let snapshot = Snapshot { counts: vec![1, 2, 3], sum_nanos: 2_000_000_001 };
+        let mut text = Exposition::default();
+        let metric = &crate::catalog::CLIENT_STALL;
+        text.histogram(metric, &["dev"], &bounds, &snapshot);
+        let name = metric.name;
+        let expected = format!(
+            "{name}_bucket{{target=\"dev\",le=\"0.0005\"}} 1\n\
+             {name}_bucket{{target=\"dev\",le=\"1\"}} 3\n\
+             {name}_bucket{{target=\"dev\",le=\"+Inf\"}} 6\n\
+             {name}_sum{{target=\"dev\"}} 2.000000001\n\
+             {name}_count{{target=\"dev\"}} 6\n"
+        );
+        assert_eq!(text.finish(), expected);
+    }
+}

@@ -180,3 +180,70 @@ impl State {
         Readiness { status, reasons, targets: self.targets.clone() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ready() -> Health {
+        let health = Health::default();
+        health.plugins_loaded();
+        health.target("dev").listener_bound(true);
+        health.started();
+        health
+    }
+
+    fn reasons(health: &Health) -> Vec<(Option<String>, &'static str)> {
+        let reasons = health.readiness().reasons;
+        reasons.into_iter().map(|reason| (reason.target, reason.reason)).collect()
+    }
+
+    #[test]
+    fn a_started_process_with_all_listeners_bound_is_ready() {
+        assert_eq!(ready().readiness().status, Status::Ready);
+    }
+
+    #[test]
+    fn a_new_process_says_everything_it_waits_for() {
+        let health = Health::default();
+        let _target = health.target("dev");
+        let expected = [
+            (None, "still starting"),
+            (None, "plugins are not loaded yet"),
+            (Some("dev".to_owned()), "the listener is not bound"),
+        ];
+        assert_eq!(reasons(&health), expected);
+    }
+
+    #[test]
+    fn an_unbound_listener_names_its_target() {
+        let health = ready();
+        health.target("prod").listener_bound(false);
+        assert_eq!(health.readiness().status, Status::NotReady);
+        assert_eq!(reasons(&health), [(Some("prod".to_owned()), "the listener is not bound")]);
+    }
+
+    #[test]
+    fn a_draining_process_is_not_ready() {
+        let health = ready();
+        health.draining();
+        assert_eq!(reasons(&health), [(None, "draining: the process is stopping")]);
+    }
+
+    #[test]
+    fn a_broken_tunnel_is_shown_and_does_not_take_the_process_out() {
+        let health = ready();
+        let dev = health.target("dev");
+        dev.tunnel(TunnelState::Down, "agent offline");
+        dev.failing("transport", "agent offline");
+        let readiness = health.readiness();
+        assert_eq!(readiness.status, Status::Ready);
+        let json = serde_json::to_value(&readiness).unwrap();
+        assert_eq!(json["targets"]["dev"]["tunnel"]["state"], "down");
+        assert_eq!(json["targets"]["dev"]["failing"]["hop"], "transport");
+
+        dev.working();
+        let json = serde_json::to_value(health.readiness()).unwrap();
+        assert!(json["targets"]["dev"].get("failing").is_none());
+    }
+}

@@ -114,3 +114,68 @@ fn nanos_of(seconds: f64) -> Result<u64, BucketsError> {
 
 /// A day: no statement that is still worth timing takes longer.
 const MAX_BOUND: Duration = Duration::from_secs(86_400);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(bounds: &Bounds, samples: &[u64]) -> Vec<u64> {
+        let cell = bounds.cell();
+        samples.iter().for_each(|nanos| cell.record_alone(bounds, *nanos));
+        let mut snapshot = bounds.snapshot();
+        cell.add_to(&mut snapshot);
+        snapshot.counts
+    }
+
+    #[test]
+    fn a_sample_on_a_bound_belongs_to_that_bucket() {
+        let bounds = Bounds::new(&[0.001, 0.01]).unwrap();
+        assert_eq!(counts(&bounds, &[0, 999_999, 1_000_000]), [3, 0, 0]);
+        assert_eq!(counts(&bounds, &[1_000_001, 10_000_000]), [0, 2, 0]);
+        assert_eq!(counts(&bounds, &[10_000_001, u64::MAX]), [0, 0, 2]);
+    }
+
+    #[test]
+    fn every_default_bound_lands_in_its_own_bucket() {
+        for seconds in [crate::catalog::QUERY_BUCKETS, crate::catalog::PHASE_BUCKETS] {
+            let bounds = Bounds::new(seconds).unwrap();
+            for (index, bound) in bounds.nanos.iter().enumerate() {
+                assert_eq!(bounds.index(*bound), index);
+                assert_eq!(bounds.index(bound + 1), index + 1);
+            }
+        }
+    }
+
+    #[test]
+    fn shared_and_single_writer_recording_agree() {
+        let bounds = Bounds::new(crate::catalog::QUERY_BUCKETS).unwrap();
+        let (alone, shared) = (bounds.cell(), bounds.cell());
+        for nanos in (0..200_000_000_000).step_by(777_777_777) {
+            alone.record_alone(&bounds, nanos);
+            shared.record_shared(&bounds, nanos);
+        }
+        let (mut left, mut right) = (bounds.snapshot(), bounds.snapshot());
+        alone.add_to(&mut left);
+        shared.add_to(&mut right);
+        assert_eq!(left, right);
+        assert_eq!(left.counts.iter().sum::<u64>(), 258);
+    }
+
+    #[test]
+    fn bounds_that_make_no_sense_are_refused() {
+        let too_many: Vec<f64> = (1..=65).map(f64::from).collect();
+        let refused: [&[f64]; 8] = [
+            &[],
+            &[1.0, 1.0],
+            &[2.0, 1.0],
+            &[0.0],
+            &[-1.0],
+            &[f64::NAN],
+            &[f64::INFINITY],
+            &too_many,
+        ];
+        for seconds in refused {
+            assert_eq!(Bounds::new(seconds).unwrap_err(), BucketsError, "{seconds:?}");
+        }
+    }
+}

@@ -6,28 +6,49 @@
 
 use std::net::IpAddr;
 
+use axum::http::uri::Authority;
+
 /// Whether `host`, the value of a Host header, names this machine or is an address.
 pub(crate) fn is_local(host: &str) -> bool {
-    let name = without_port(host);
-    if name.eq_ignore_ascii_case("localhost") {
-        return true;
-    }
-    let address = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
-    address.parse::<IpAddr>().is_ok()
+    let Ok(authority) = host.parse::<Authority>() else { return false };
+    let name = authority.host();
+    let bare = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
+    name.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok()
 }
 
-fn without_port(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port))
-            if port.bytes().all(|byte| byte.is_ascii_digit()) && !ends_inside(name) =>
-        {
-            name
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn localhost_and_addresses_are_local() {
+        for host in [
+            "localhost",
+            "LocalHost:9632",
+            "127.0.0.1",
+            "127.0.0.1:9632",
+            "[::1]",
+            "[::1]:9632",
+            "10.0.0.5:80",
+        ] {
+            assert!(is_local(host), "{host}");
         }
-        _ => host,
     }
-}
 
-/// Whether a cut after `name` falls inside a bracketed IPv6 address.
-fn ends_inside(name: &str) -> bool {
-    name.starts_with('[') && !name.ends_with(']')
+    #[test]
+    fn names_of_web_pages_are_not_local() {
+        for host in [
+            "",
+            "evil.example",
+            "evil.example:9632",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "127.0.0.1:9632@evil.example",
+            "[::1",
+            "::1",
+            "localhost:9632:9632",
+        ] {
+            assert!(!is_local(host), "{host}");
+        }
+    }
 }

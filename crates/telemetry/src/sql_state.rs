@@ -32,3 +32,35 @@ const CLASSES: &[&str] = &[
     "3F***", "40***", "42***", "44***", "53***", "54***", "55***", "57***", "58***", "72***",
     "F0***", "HV***", "P0***", "XX***",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_somebody_acts_upon_are_kept() {
+        assert_eq!(folded("57014"), "57014");
+        assert_eq!(folded("08P01"), "08P01");
+    }
+
+    #[test]
+    fn rare_codes_are_folded_into_their_class() {
+        assert_eq!(folded("42P99"), "42***");
+        assert_eq!(folded("HV00A"), "HV***");
+    }
+
+    #[test]
+    fn what_is_no_sqlstate_is_other() {
+        for code in ["", "4", "42", "42P0", "42P011", "ZZ000", "é2000", "42***0", "\n\n\n\n\n"] {
+            assert_eq!(folded(code), "other", "{code:?}");
+        }
+    }
+
+    #[test]
+    fn every_kept_code_has_its_class_in_the_list() {
+        for code in CODES {
+            assert!(CLASSES.iter().any(|class| class[..2] == code[..2]), "{code}");
+            assert_eq!(folded(code), *code);
+        }
+    }
+}

@@ -89,19 +89,20 @@ impl Telemetry {
     /// Errors: [`InstallError::Buckets`] is the user's fault, [`InstallError::NoOperations`] the
     /// caller's.
     pub fn new(build: BuildInfo, settings: Settings) -> Result<Self, InstallError> {
-        if settings.operations.is_empty() {
+        let Settings { buckets, operations, started } = settings;
+        if operations.is_empty() {
             return Err(InstallError::NoOperations);
         }
-        let bounds = Bounds::new(&settings.buckets)?;
+        let bounds = Bounds::new(&buckets)?;
         let inner = Inner {
             exporter: Exporter::new(),
-            shape: Arc::new(Shape { bounds, operations: settings.operations }),
+            shape: Arc::new(Shape { bounds, operations }),
             phase_bounds: Arc::new(Bounds::new(catalog::PHASE_BUCKETS)?),
             targets: Mutex::default(),
             plugin_names: PluginNames::default(),
             health: Health::default(),
         };
-        inner.describe_process(build, settings.started);
+        inner.describe_process(build, started);
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -155,16 +156,11 @@ impl Telemetry {
 
     /// All metrics in the Prometheus text format. Blocks nobody who records.
     pub fn render(&self) -> String {
-        let (timings, targets) = self.inner.snapshot_targets();
         let mut text = Exposition::after(self.inner.exporter.render());
+        let timings = self.inner.timings();
         self.inner.write_queries(&mut text, &timings);
-        self.inner.write_phases(&mut text, &targets);
-        if !timings.is_empty() {
-            text.family(&catalog::CLIENT_STALL);
-        }
-        for (target, timings) in &timings {
-            text.seconds(&catalog::CLIENT_STALL, &[target], timings.stall_nanos());
-        }
+        self.inner.write_phases(&mut text);
+        Inner::write_stalls(&mut text, &timings);
         text.finish()
     }
 
@@ -191,12 +187,16 @@ impl Inner {
         }
     }
 
-    /// The targets known now, the lock held for no longer than it takes to copy pointers.
-    fn snapshot_targets(&self) -> (Vec<(String, Arc<Timings>)>, Vec<Arc<TargetMetrics>>) {
+    /// What is to be written for each target; the lock is held only to copy pointers.
+    fn timings(&self) -> Vec<(String, Arc<Timings>)> {
         let targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
-        let timings =
-            targets.timings.iter().map(|(target, timings)| (target.clone(), Arc::clone(timings)));
-        (timings.collect(), targets.metrics.values().cloned().collect())
+        targets.timings.iter().map(|(target, times)| (target.clone(), Arc::clone(times))).collect()
+    }
+
+    /// As [`timings`](Self::timings), per target and transport.
+    fn targets(&self) -> Vec<Arc<TargetMetrics>> {
+        let targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        targets.metrics.values().cloned().collect()
     }
 
     fn write_queries(&self, text: &mut Exposition, timings: &[(String, Arc<Timings>)]) {
@@ -213,10 +213,19 @@ impl Inner {
         }
     }
 
-    fn write_phases(&self, text: &mut Exposition, targets: &[Arc<TargetMetrics>]) {
+    fn write_stalls(text: &mut Exposition, timings: &[(String, Arc<Timings>)]) {
+        if !timings.is_empty() {
+            text.family(&catalog::CLIENT_STALL);
+        }
+        for (target, timings) in timings {
+            text.seconds(&catalog::CLIENT_STALL, &[target], timings.stall_nanos());
+        }
+    }
+
+    fn write_phases(&self, text: &mut Exposition) {
         let metric = &catalog::CONNECT_PHASE_DURATION;
         let mut opened = false;
-        for target in targets {
+        for target in self.targets() {
             let names = target.names();
             for (phase, outcome, snapshot) in target.phases().series() {
                 if !std::mem::replace(&mut opened, true) {
