@@ -5,6 +5,10 @@
 
 use std::fmt::Write as _;
 
+use crate::labels::{
+    CancelResult, CloseReason, Direction, Origin, Outcome, Phase, PhaseOutcome, Severity, Side,
+};
+
 /// One row of the table.
 #[derive(Debug)]
 pub struct Metric {
@@ -242,7 +246,25 @@ pub fn markdown() -> String {
         let _ = write!(table, "\nBuckets of `{}`, in {}: ", metric.name, metric.unit.word());
         let _ = writeln!(table, "{}.", bounds.join(", "));
     }
+    for (label, values) in label_values() {
+        let _ = write!(table, "\nValues of {label}: `{}`.\n", values.join("`, `"));
+    }
     table
+}
+
+/// The labels whose values are closed sets, and the values.
+fn label_values() -> [(&'static str, Vec<&'static str>); 9] {
+    [
+        ("`outcome` of a statement", Outcome::labels()),
+        ("`outcome` of a phase", PhaseOutcome::labels()),
+        ("`phase`", Phase::labels()),
+        ("`reason` of a closed connection", CloseReason::labels()),
+        ("`severity`", Severity::labels()),
+        ("`origin`", Origin::labels()),
+        ("`side`", Side::labels()),
+        ("`direction`", Direction::labels()),
+        ("`result` of a cancel request", CancelResult::labels()),
+    ]
 }
 
 const fn counter(

@@ -121,7 +121,9 @@ mod tests {
 
     fn counts(bounds: &Bounds, samples: &[u64]) -> Vec<u64> {
         let cell = bounds.cell();
-        samples.iter().for_each(|nanos| cell.record_alone(bounds, *nanos));
+        for nanos in samples {
+            cell.record_alone(bounds, *nanos);
+        }
         let mut snapshot = bounds.snapshot();
         cell.add_to(&mut snapshot);
         snapshot.counts

@@ -15,6 +15,11 @@ macro_rules! label_values {
             pub const fn label(self) -> &'static str {
                 match self { $(Self::$variant => $text,)+ }
             }
+
+            /// Every value as it appears in a series.
+            pub(crate) fn labels() -> Vec<&'static str> {
+                Self::ALL.iter().map(|value| value.label()).collect()
+            }
         }
     };
 }

@@ -37,6 +37,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+#[cfg(test)]
 fn telemetry() -> Telemetry {
     let build = BuildInfo { version: "1.2.3", commit: None, rustc: "1.95.0" };
     Telemetry::new(build, Settings::new(&["SELECT", "OTHER"])).unwrap()

@@ -39,3 +39,11 @@ fn names_follow_the_conventions_of_prometheus() {
         assert!(suffix.is_none_or(|unit| stem.ends_with(unit)), "{name} is in {unit}");
     }
 }
+
+/// Source: <https://opentelemetry.io/docs/specs/semconv/database/database-metrics/>
+#[test]
+fn the_bounds_opentelemetry_advises_are_among_ours() {
+    for advised in [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0] {
+        assert!(catalog::QUERY_BUCKETS.contains(&advised), "{advised}");
+    }
+}

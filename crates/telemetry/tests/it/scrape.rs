@@ -96,7 +96,9 @@ fn scrapes_taken_while_threads_record_are_consistent() {
             })
             .collect();
         let scraper = scope.spawn(|| scrape_until(&telemetry, &done));
-        recorders.into_iter().for_each(|recorder| recorder.join().unwrap());
+        for recorder in recorders {
+            recorder.join().unwrap();
+        }
         done.store(true, Ordering::Release);
         assert!(scraper.join().unwrap() > 0);
     });
@@ -178,7 +180,9 @@ fn errors_of_unknown_codes_share_a_series() {
 fn every_cancel_result_and_tunnel_state_is_told_apart() {
     let telemetry = telemetry();
     let dev = telemetry.target("dev", "ssh");
-    CancelResult::ALL.iter().for_each(|result| dev.cancel(*result));
+    for result in CancelResult::ALL {
+        dev.cancel(*result);
+    }
     let tunnel = "pgferry_tunnel_up{target=\"dev\",transport=\"ssh\"}";
     assert_eq!(samples(&telemetry.render()).get(tunnel), None);
     dev.tunnel(true);
