@@ -15,6 +15,8 @@ exec 3<&0 4>&1 </dev/null >&2
 "$@" 3<&- 4>&- &
 server=$!
 echo "$server" >&4
+# The shell's own "Killed" would be written into the pipe of an owner that is gone, and end it.
+exec 2>/dev/null
 
 # A stopped parent starts no further children while they are being looked up.
 end_tree() {
@@ -42,12 +44,12 @@ end_server() {
     trap '' TERM
     if [ "$signal" = KILL ]; then end_tree "$server"; else end_server; fi
     [ "$owner" = here ]
-) 2>/dev/null 4>&- &
+) 4>&- &
 watcher=$!
 
 wait "$server"
 status=$?
-kill "$watcher" 2>/dev/null
+kill "$watcher"
 wait "$watcher"
 # 1: the watcher saw the owner go. Above 128: it was still watching a server that ended by itself.
 [ $? -eq 1 ] && rm -rf -- "$directory"

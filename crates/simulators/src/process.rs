@@ -3,7 +3,6 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
-    os::unix::process::CommandExt,
     path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     time::Duration,
@@ -59,7 +58,7 @@ impl Process {
         let name = command.get_program().to_string_lossy().into_owned();
         let mut keeper = keeper(command, grace, directory)
             .spawn()
-            .doing(|| format!("starting /bin/sh to keep {name}"))?;
+            .doing(|| format!("starting setsid and /bin/sh to keep {name}"))?;
         let (Some(stdout), Some(stderr)) = (keeper.stdout.take(), keeper.stderr.take()) else {
             unreachable!("both streams were asked to be piped");
         };
@@ -168,8 +167,13 @@ impl Drop for Process {
 }
 
 fn keeper(command: &Command, grace: Grace, directory: &Path) -> Command {
-    let mut keeper = Command::new("/bin/sh");
-    keeper.args(["-c", include_str!("keeper.sh"), "keeper"]).arg(directory).arg(grace.signal());
+    // A session of its own: neither a Ctrl-C at the terminal nor the hang-up that the kernel sends to
+    // stopped jobs of a dead owner may reach the keeper.
+    let mut keeper = Command::new("setsid");
+    keeper
+        .args(["/bin/sh", "-c", include_str!("keeper.sh"), "keeper"])
+        .arg(directory)
+        .arg(grace.signal());
     keeper.arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
         match value {
@@ -180,8 +184,7 @@ fn keeper(command: &Command, grace: Grace, directory: &Path) -> Command {
     if let Some(directory) = command.get_current_dir() {
         keeper.current_dir(directory);
     }
-    // A group of its own: a Ctrl-C at the terminal must reach the owner, not the keeper.
-    keeper.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    keeper.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     keeper
 }
 

@@ -13,15 +13,15 @@ use super::{
 pub(super) struct Connection {
     settings: watch::Receiver<Settings>,
     count: watch::Sender<Counters>,
-    // Resets asked for before this connection existed are not for it.
-    resets_before: u64,
+    // Taken when the connection is accepted: what was asked for before is not for it.
+    before: Settings,
 }
 
 impl Connection {
     pub(super) fn new(settings: watch::Receiver<Settings>, count: watch::Sender<Counters>) -> Self {
-        let resets_before = settings.borrow().resets;
+        let before = settings.borrow().clone();
         count.send_modify(|counters| counters.open += 1);
-        Self { settings, count, resets_before }
+        Self { settings, count, before }
     }
 
     pub(super) async fn relay(self, mut frontend: TcpStream, upstream: SocketAddr) {
@@ -54,13 +54,18 @@ impl Connection {
     }
 
     fn pump(&self, direction: Direction) -> Pump {
-        Pump::new(direction, self.settings.clone(), self.count.clone())
+        Pump {
+            direction,
+            settings: self.settings.clone(),
+            count: self.count.clone(),
+            half_closes_before: self.before.lane(direction).half_closes,
+        }
     }
 
     async fn reset_asked(&self) {
         let mut settings = self.settings.clone();
         // An error means that the relay is going away, which ends this connection too.
-        settings.wait_for(|settings| settings.resets != self.resets_before).await.ok();
+        settings.wait_for(|settings| settings.resets != self.before.resets).await.ok();
     }
 }
 

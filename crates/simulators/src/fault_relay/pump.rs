@@ -15,11 +15,10 @@ use super::{
 };
 
 pub(super) struct Pump {
-    direction: Direction,
-    settings: watch::Receiver<Settings>,
-    count: watch::Sender<Counters>,
-    // Half-closes asked for before this connection existed are not for it.
-    half_closes_before: u64,
+    pub(super) direction: Direction,
+    pub(super) settings: watch::Receiver<Settings>,
+    pub(super) count: watch::Sender<Counters>,
+    pub(super) half_closes_before: u64,
 }
 
 /// Why a connection ends as a whole.
@@ -36,15 +35,6 @@ struct Chunk {
 }
 
 impl Pump {
-    pub(super) fn new(
-        direction: Direction,
-        settings: watch::Receiver<Settings>,
-        count: watch::Sender<Counters>,
-    ) -> Self {
-        let half_closes_before = settings.borrow().lane(direction).half_closes;
-        Self { direction, settings, count, half_closes_before }
-    }
-
     /// Carries bytes until the sender ends, the direction is half-closed, or the connection ends.
     ///
     /// Reading and delivering are two loops with a queue between them: a delay must add latency,

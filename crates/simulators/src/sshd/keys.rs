@@ -16,7 +16,7 @@ use crate::{
 pub enum Key {
     /// Ed25519.
     Ed25519,
-    /// RSA, 3072 bits.
+    /// RSA, 2048 bits.
     Rsa,
     /// Ed25519, encrypted with a passphrase.
     Encrypted,
@@ -69,6 +69,9 @@ pub(super) fn make_host_keys(directory: &Path) -> Result<(), Error> {
 fn key(directory: &Path, file: &str, kind: &str, passphrase: &str) -> Result<Command, Error> {
     let mut keygen = Command::new(tool::find("ssh-keygen", "openssh-client")?);
     keygen.args(["-q", "-t", kind, "-C", file, "-N", passphrase, "-f"]).arg(directory.join(file));
+    if kind == "rsa" {
+        keygen.args(["-b", "2048"]);
+    }
     Ok(keygen)
 }
 
