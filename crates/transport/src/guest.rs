@@ -1,0 +1,399 @@
+//! A plugin's instance as the host holds it: what is under way, and whether it may be trusted.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::task::TaskTracker;
+
+use crate::canceller::Canceller;
+use crate::connection::{CloseReason, Closed, Connection, Detail};
+use crate::dial::Dialler;
+use crate::error::{Failure, LoadFailure, OpenError};
+use crate::metrics::Metrics;
+use crate::ops::{Answer, Cancel, Ops, StreamGuard, Terms, Verdict, WithSocket};
+use crate::plugin::{Handle, Plugin};
+use crate::reply::Reply;
+use crate::secret::Secrets;
+use crate::socket::{Unfit, adopt};
+use crate::standing::{Phase, Standing};
+use crate::tcp::Limits;
+use crate::watchdog::Watchdog;
+use crate::{Instance, Observer, OpenRequest, Purpose, SecretSource, Status, TunnelState, host};
+
+/// A plugin's instance.
+pub(crate) struct Guest {
+    pub(crate) name: String,
+    pub(crate) plugin: Arc<Plugin>,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) runtime: runtime::Handle,
+    pub(crate) ops: Arc<Ops>,
+    pub(crate) dialler: Dialler,
+    pub(crate) secrets: Secrets,
+    pub(crate) metrics: Metrics,
+    /// Everything that has to end before the plugin's instance may be destroyed.
+    pub(crate) busy: TaskTracker,
+    standing: Mutex<Standing>,
+    live: OnceLock<Live>,
+}
+
+/// What there is once `create` succeeded.
+struct Live {
+    handle: Handle,
+    canceller: Canceller,
+}
+
+/// What a guest is made of.
+pub(crate) struct Setup {
+    pub(crate) name: String,
+    pub(crate) plugin: Arc<Plugin>,
+    pub(crate) secrets: BTreeMap<String, SecretSource>,
+    pub(crate) via: Option<Arc<Instance>>,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) runtime: runtime::Handle,
+}
+
+impl Guest {
+    /// Has the plugin make its instance. Blocks until it has, or until its time is over.
+    pub(crate) fn create(setup: Setup, config: Option<Vec<u8>>) -> Result<Arc<Self>, LoadFailure> {
+        let guest = Arc::new(Self {
+            secrets: Secrets::new(setup.name.clone(), setup.secrets),
+            name: setup.name,
+            plugin: setup.plugin,
+            observer: setup.observer,
+            runtime: setup.runtime,
+            ops: Arc::default(),
+            dialler: Dialler::new(setup.via),
+            metrics: Metrics::default(),
+            busy: TaskTracker::new(),
+            standing: Mutex::default(),
+            live: OnceLock::new(),
+        });
+        let handle = guest.call_create(config)?;
+        let canceller =
+            Canceller::start(&guest.name, Arc::clone(&guest.plugin), handle, guest.runtime.clone())
+                .map_err(LoadFailure::Thread)?;
+        // Set here alone, on a guest that nobody else has yet.
+        drop(guest.live.set(Live { handle, canceller }));
+        Ok(guest)
+    }
+
+    fn call_create(self: &Arc<Self>, config: Option<Vec<u8>>) -> Result<Handle, LoadFailure> {
+        let table = host::table(self);
+        let op = self.ops.begin_create();
+        let _watchdog = Watchdog::start(&self.runtime, &self.name, "create", SLOW_CREATE);
+        let (done, created) = sync_channel(1);
+        let plugin = Arc::clone(&self.plugin);
+        drop(self.runtime.spawn_blocking(move || {
+            // Nobody listens any more when it took too long: the instance is then leaked.
+            let _ = done.send(plugin.create(table, op, config.as_deref()));
+        }));
+        let outcome = created.recv_timeout(CREATE_LIMIT);
+        let said = self.ops.end_create(op);
+        let refusal =
+            |status, message| LoadFailure::Create { plugin: self.label(), status, message };
+        match outcome {
+            Ok(Ok(handle)) => Ok(handle),
+            Ok(Err(status)) => {
+                let words =
+                    said.map_or_else(|| "it does not say why".to_owned(), |said| said.message);
+                Err(refusal(status, words))
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                Err(LoadFailure::CreateTimeout { plugin: self.label(), limit: CREATE_LIMIT })
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                Err(refusal(Status::Internal, "the runtime for transports has ended".to_owned()))
+            }
+        }
+    }
+
+    /// Cancel safety: dropping the future cancels the open; a socket that comes late is closed.
+    pub(crate) async fn open(
+        self: &Arc<Self>,
+        request: &OpenRequest,
+        deadline: Instant,
+        permit: OwnedSemaphorePermit,
+    ) -> Answer {
+        let (open, waiting) = self.start_open(request, deadline, permit)?;
+        let answer = match timeout_at(deadline, waiting).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_withdrawn)) => {
+                Err(self.error(Failure::new(Status::Cancelled, "shutting down")))
+            }
+            Err(_elapsed) => {
+                let late = format!("no answer within {:?}", request.limit);
+                Err(self.error(Failure::new(Status::Timeout, late)))
+            }
+        };
+        drop(open);
+        if let Err(error) = &answer {
+            self.judge(error, request.purpose);
+        }
+        answer
+    }
+
+    /// Queues the plugin's `open`. It may block, so it gets a thread that may.
+    fn start_open(
+        self: &Arc<Self>,
+        request: &OpenRequest,
+        deadline: Instant,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<(UnderWay, tokio::sync::oneshot::Receiver<Answer>), OpenError> {
+        let permit = Arc::new(permit);
+        let terms = Terms {
+            limits: Limits { deadline, tcp: request.tcp_limit },
+            idle_tunnel: request.idle_tunnel,
+        };
+        // Under the lock: once it drains, everything that counts as busy has been counted.
+        let mut standing = self.standing();
+        standing.admit(Instant::now()).map_err(|failure| self.error(failure))?;
+        let hold = Box::new((self.busy.token(), Arc::clone(&permit)));
+        let (op, waiting) = self.ops.begin(terms, hold);
+        let token = self.busy.token();
+        drop(standing);
+        let remaining = deadline.saturating_duration_since(Instant::now());
+        let target = request.target_json(told(remaining));
+        let guest = Arc::clone(self);
+        drop(self.runtime.spawn_blocking(move || {
+            if let Some(live) = guest.live.get().filter(|_| guest.ops.start(op)) {
+                guest.plugin.open(live.handle, op, &target);
+            }
+            // Kept for as long as the call blocks, whatever became of the op.
+            drop((token, permit));
+        }));
+        Ok((UnderWay { guest: Arc::clone(self), op }, waiting))
+    }
+
+    /// Nobody waits for an op any more.
+    fn cancel(self: &Arc<Self>, op: u64) {
+        if self.ops.cancel(op) == Cancel::Nothing {
+            return;
+        }
+        self.dialler.cancel_for(op);
+        let Some(live) = self.live.get() else { return };
+        live.canceller.ask(op);
+        let guest = Arc::clone(self);
+        drop(self.runtime.spawn(async move {
+            // The first request may have overtaken the open it was for.
+            tokio::time::sleep(CANCEL_AGAIN).await;
+            if guest.ops.is_cancelling(op)
+                && let Some(live) = guest.live.get()
+            {
+                live.canceller.ask(op);
+            }
+            tokio::time::sleep(ABANDON.saturating_sub(CANCEL_AGAIN)).await;
+            if guest.ops.abandon(op) {
+                tracing::warn!(instance = guest.name, op, "a cancelled open was not answered");
+                guest.observer.abandoned(&guest.name);
+            }
+        }));
+    }
+
+    /// Takes the plugin's answer to an op, on the plugin's thread.
+    pub(crate) fn answered(self: &Arc<Self>, op: u64, reply: Reply) {
+        let with_socket = if reply.status == Status::Ok { WithSocket::Yes } else { WithSocket::No };
+        if with_socket == WithSocket::No && reply.socket >= 0 {
+            self.misbehaved("an error came with a socket");
+        }
+        match self.ops.answer(op, with_socket) {
+            Verdict::Deliver { answer, hold, closed } => {
+                let outcome = match with_socket {
+                    WithSocket::Yes => self.connection(op, &reply, closed),
+                    WithSocket::No => Err(self.error(reply.into_failure())),
+                };
+                // Nobody may wait any more; then the connection is dropped, and so closed, here.
+                drop(answer.send(outcome));
+                drop(hold);
+            }
+            Verdict::Late(hold) => {
+                if with_socket == WithSocket::Yes {
+                    drop(adopt(reply.socket));
+                }
+                drop(hold);
+            }
+            Verdict::Create => self.ops.create_said(op, reply.into_failure()),
+            Verdict::Violation(what) => self.violated(&format!("{what} (op {op})")),
+        }
+    }
+
+    fn connection(
+        &self,
+        op: u64,
+        reply: &Reply,
+        closed: tokio::sync::oneshot::Receiver<Closed>,
+    ) -> Answer {
+        let stream = StreamGuard { ops: Arc::clone(&self.ops), op };
+        match adopt(reply.socket) {
+            Ok(socket) => Ok(Connection {
+                socket,
+                closed: CloseReason::listening(closed, stream),
+                detail: Detail::read(&reply.detail),
+            }),
+            Err(reset @ Unfit::Reset(_)) => {
+                Err(self.error(Failure::new(Status::Unreachable, reset.to_string())))
+            }
+            Err(unfit) => {
+                let what = format!("it gave a socket that cannot be used: {unfit}");
+                match unfit {
+                    Unfit::Known(_) => self.violated(&what),
+                    _ => self.misbehaved(&what),
+                }
+                Err(self.error(Failure::new(Status::Internal, what)))
+            }
+        }
+    }
+
+    /// Takes the plugin's word on why a stream ended.
+    pub(crate) fn stream_closed(self: &Arc<Self>, op: u64, status: Status, message: &str) {
+        if status == Status::Panic {
+            self.panicked();
+        }
+        let prefixed =
+            if message.is_empty() { String::new() } else { format!("{}{message}", self.prefix()) };
+        if let Err(closed) = self.ops.close(op, Closed { status, message: prefixed })
+            && closed.status != Status::Ok
+        {
+            tracing::debug!(instance = self.name, op, %status, message, "a stream ended");
+        }
+    }
+
+    /// What a failed open says about the instance.
+    fn judge(self: &Arc<Self>, error: &OpenError, purpose: Purpose) {
+        match error.status {
+            Status::Panic if error.retry_after.is_none() => self.panicked(),
+            // A transport without cancellation can still carry sessions.
+            Status::Config | Status::Unsupported if purpose != Purpose::Cancel => {
+                let own = error.message.strip_prefix(&self.prefix()).unwrap_or(&error.message);
+                let failure = Failure {
+                    hint: error.hint.clone(),
+                    ..Failure::new(error.status, own.to_owned())
+                };
+                self.standing().disable(failure);
+            }
+            _ => {}
+        }
+    }
+
+    fn panicked(self: &Arc<Self>) {
+        tracing::error!(instance = self.name, plugin = self.label(), "a plugin panicked");
+        let Some(held) = self.standing().panicked(Instant::now()) else { return };
+        self.observer.state(&self.name, TunnelState::Down, "held down after panics");
+        let guest = Arc::clone(self);
+        drop(self.runtime.spawn(async move {
+            tokio::time::sleep(held).await;
+            guest.observer.state(&guest.name, TunnelState::Up, "tried again after panics");
+        }));
+    }
+
+    /// The plugin confuses ops or sockets: the next mistake could hit another client.
+    pub(crate) fn violated(&self, what: &str) {
+        self.misbehaved(what);
+        self.standing().disable(Failure {
+            hint: Some("restart pgferry, and report this to the plugin's author".to_owned()),
+            ..Failure::new(
+                Status::Internal,
+                format!("disabled, because the plugin is broken: {what}"),
+            )
+        });
+    }
+
+    /// The plugin broke the contract in a way that harms only itself.
+    pub(crate) fn misbehaved(&self, what: &str) {
+        tracing::error!(
+            instance = self.name,
+            plugin = self.label(),
+            what,
+            "a plugin broke the contract"
+        );
+        self.observer.violation(&self.name, what);
+    }
+
+    /// Cancels what is under way, waits for it, destroys the plugin's instance. Gives whether it
+    /// could: an instance that does not end in time is leaked.
+    pub(crate) async fn shutdown(self: &Arc<Self>, deadline: Instant) -> bool {
+        self.drain();
+        self.busy.close();
+        let Some(live) = self.live.get() else { return true };
+        let quiet = async {
+            self.busy.wait().await;
+            live.canceller.stop().await;
+        };
+        if timeout_at(deadline, quiet).await.is_err() {
+            self.leaked("something is still under way in it");
+            return false;
+        }
+        let (plugin, handle) = (Arc::clone(&self.plugin), live.handle);
+        let destroyed = self.runtime.spawn_blocking(move || plugin.destroy(handle));
+        let destroyed = matches!(timeout_at(deadline, destroyed).await, Ok(Ok(())));
+        if destroyed {
+            self.standing().advance(Phase::Gone);
+        } else {
+            self.leaked("destroy did not return");
+        }
+        destroyed
+    }
+
+    /// Takes nothing new and cancels what is under way.
+    pub(crate) fn drain(self: &Arc<Self>) {
+        if !self.standing().advance(Phase::Draining) {
+            return;
+        }
+        for op in self.ops.waiting() {
+            self.cancel(op);
+        }
+        self.dialler.cancel_all();
+    }
+
+    fn leaked(&self, why: &str) {
+        self.standing().advance(Phase::Gone);
+        tracing::error!(instance = self.name, plugin = self.label(), why, "a plugin was given up");
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.standing().phase()
+    }
+
+    pub(crate) fn error(&self, failure: Failure) -> OpenError {
+        failure.prefixed(&self.prefix())
+    }
+
+    fn prefix(&self) -> String {
+        format!("transport {} ({}): ", self.name, self.label())
+    }
+
+    fn label(&self) -> String {
+        format!("{} {}", self.plugin.info.name, self.plugin.info.version)
+    }
+
+    fn standing(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An op that somebody waits for: dropped, it is cancelled unless answered.
+struct UnderWay {
+    guest: Arc<Guest>,
+    op: u64,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.guest.cancel(self.op);
+    }
+}
+
+/// The time a plugin is given: a little less than there is, so that its own account of a timeout
+/// arrives before the host stops listening.
+fn told(remaining: Duration) -> Duration {
+    remaining.saturating_sub((remaining / 10).min(Duration::from_millis(100)))
+}
+
+const CREATE_LIMIT: Duration = Duration::from_secs(10);
+const SLOW_CREATE: Duration = Duration::from_secs(1);
+const CANCEL_AGAIN: Duration = Duration::from_millis(200);
+const ABANDON: Duration = Duration::from_secs(5);

@@ -1,0 +1,138 @@
+//! One configured transport.
+
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+
+use crate::connection::{CloseReason, Detail};
+use crate::error::Failure;
+use crate::guest::Guest;
+use crate::plugin::PluginSource;
+use crate::tcp::{self, Limits};
+use crate::{Connection, Observer, OpenError, OpenRequest, PluginInfo, Status};
+
+/// A transport instance: one entry of the configuration, ready to open.
+pub struct Instance {
+    name: String,
+    way: Way,
+    opens: Arc<Semaphore>,
+    cap: usize,
+    observer: Arc<dyn Observer>,
+}
+
+/// How an instance opens.
+pub(crate) enum Way {
+    /// By the host's own TCP dialler.
+    Direct,
+    /// Through a plugin.
+    Guest(Arc<Guest>),
+}
+
+impl Instance {
+    pub(crate) fn new(name: String, way: Way, cap: usize, observer: Arc<dyn Observer>) -> Self {
+        let cap = cap.clamp(1, Semaphore::MAX_PERMITS);
+        Self { name, way, opens: Arc::new(Semaphore::new(cap)), cap, observer }
+    }
+
+    /// Its configured name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The plugin behind it.
+    pub fn plugin(&self) -> &PluginInfo {
+        match &self.way {
+            Way::Direct => &DIRECT,
+            Way::Guest(guest) => &guest.plugin.info,
+        }
+    }
+
+    /// Whether its sockets speak PostgreSQL themselves: no TLS and no login is due on them.
+    pub fn speaks_postgres(&self) -> bool {
+        match &self.way {
+            Way::Direct => false,
+            Way::Guest(guest) => guest.plugin.speaks_postgres(),
+        }
+    }
+
+    /// Opens a way to the target.
+    ///
+    /// **Errors**: always with the instance's name in front. [`Status::Timeout`] after the request's
+    /// limit, which counts from this call, waiting for other opens included. Nothing is retried.
+    ///
+    /// Cancel safety: dropping the future cancels the open; a socket that comes late is closed.
+    pub async fn open(&self, request: OpenRequest) -> Result<Connection, OpenError> {
+        let started = Instant::now();
+        let outcome = self.open_by(&request, started + request.limit).await;
+        match &outcome {
+            Ok(_) => self.observer.opened(&self.name, started.elapsed()),
+            Err(error) => self.observer.failed(&self.name, error.status, started.elapsed()),
+        }
+        outcome
+    }
+
+    async fn open_by(
+        &self,
+        request: &OpenRequest,
+        deadline: Instant,
+    ) -> Result<Connection, OpenError> {
+        let permit = self.turn(deadline).await?;
+        match &self.way {
+            Way::Guest(guest) => guest.open(request, deadline, permit).await,
+            Way::Direct => {
+                let limits = Limits { deadline, tcp: request.tcp_limit };
+                let socket = tcp::connect(&request.host, request.port, limits)
+                    .await
+                    .map_err(|failure| self.error(failure))?;
+                Ok(Connection { socket, closed: CloseReason::silent(), detail: Detail::default() })
+            }
+        }
+    }
+
+    /// Waits for one of the opens under way to end, if there are as many as there may be.
+    async fn turn(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, OpenError> {
+        let waited = timeout_at(deadline, Arc::clone(&self.opens).acquire_owned()).await;
+        let Ok(Ok(permit)) = waited else {
+            let full = format!(
+                "{} opens are under way, as many as max_concurrent_opens allows, and none ended in time",
+                self.cap
+            );
+            return Err(self.error(Failure::new(Status::Timeout, full)));
+        };
+        Ok(permit)
+    }
+
+    pub(crate) fn error(&self, failure: Failure) -> OpenError {
+        let plugin = self.plugin();
+        let (name, version) = (&plugin.name, &plugin.version);
+        failure.prefixed(&format_args!("transport {} ({name} {version}): ", self.name))
+    }
+
+    pub(crate) fn guest(&self) -> Option<&Arc<Guest>> {
+        match &self.way {
+            Way::Direct => None,
+            Way::Guest(guest) => Some(guest),
+        }
+    }
+}
+
+impl fmt::Debug for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Instance")
+            .field("name", &self.name)
+            .field("plugin", &self.plugin().name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The kind that is no plugin.
+pub(crate) const BUILT_IN: &str = "direct";
+
+static DIRECT: LazyLock<PluginInfo> = LazyLock::new(|| PluginInfo {
+    name: BUILT_IN.to_owned(),
+    version: env!("CARGO_PKG_VERSION").to_owned(),
+    about: "connects straight to the database".to_owned(),
+    source: PluginSource::BuiltIn,
+});

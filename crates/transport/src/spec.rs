@@ -1,0 +1,71 @@
+//! What the configuration says about one transport instance.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+/// One transport instance to create.
+#[derive(Clone)]
+pub struct InstanceSpec {
+    /// The instance's name: the key under `[transports]`, or the target's name where a target
+    /// carries its transport inline.
+    pub name: String,
+    /// The kind of transport as the configuration writes it. `direct` is built in; any other is the
+    /// name of a plugin, with `-` standing for `_` (`data-api` is the plugin `data_api`).
+    pub kind: String,
+    /// The plugin's library, absolute. Goes before a plugin of that name linked into the program.
+    pub path: Option<PathBuf>,
+    /// The digest that the library must have.
+    pub sha256: Option<[u8; 32]>,
+    /// The plugin's own configuration, handed over as JSON. Holds no secret.
+    pub config: Value,
+    /// The secrets that the plugin may ask for, by the name it asks with.
+    pub secrets: BTreeMap<String, SecretSource>,
+    /// The instance through which this one dials.
+    pub via: Option<String>,
+    /// How many opens may be under way at once. [`InstanceSpec::DEFAULT_OPENS`] unless configured.
+    pub max_concurrent_opens: usize,
+}
+
+impl InstanceSpec {
+    /// The number of opens under way at once when the configuration does not say.
+    pub const DEFAULT_OPENS: usize = 16;
+
+    /// An instance with an empty configuration, no secrets and the default cap.
+    pub fn new(name: impl Into<String>, kind: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            kind: kind.into(),
+            path: None,
+            sha256: None,
+            config: Value::Object(serde_json::Map::new()),
+            secrets: BTreeMap::new(),
+            via: None,
+            max_concurrent_opens: Self::DEFAULT_OPENS,
+        }
+    }
+}
+
+impl fmt::Debug for InstanceSpec {
+    /// Leaves the configuration out: it should hold no secret, but a user may have put one there.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InstanceSpec")
+            .field("name", &self.name)
+            .field("kind", &self.kind)
+            .field("path", &self.path)
+            .field("via", &self.via)
+            .field("secrets", &self.secrets.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where a secret lies until a plugin asks for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretSource {
+    /// An environment variable of this process.
+    Env(String),
+    /// A file; one line break at its end is not part of the secret.
+    File(PathBuf),
+}
