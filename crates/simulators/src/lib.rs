@@ -3,7 +3,8 @@
 //!
 //! Everything here listens on loopback, lives in a temporary directory, carries keys and passwords
 //! made for it alone, and is gone when its value is dropped: also after a panic, and also when the
-//! owning process is killed.
+//! owning process is killed. So a server that many tests share may live in a `static`, whose value
+//! is never dropped: it goes when the test process does.
 //!
 //! It is not a model of PostgreSQL or SSH. The servers are Debian's own; this crate only starts,
 //! watches, freezes and ends them. It imports nothing of pgferry, so that one misreading of a
