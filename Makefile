@@ -1,0 +1,44 @@
+# Everything a contributor or a curious visitor runs. `make` alone lists it.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test fmt fmt-check lint doc deny ci tools
+
+CARGO ?= cargo
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  make demo ONCE=1 ends by itself, for scripts."
+
+demo: ## Show pgferry at work: a throwaway database behind a throwaway bastion
+	@scripts/demo.sh
+
+test: tools ## Run all tests, as root or as an ordinary user
+	$(CARGO) build -p pgferry-plugin-ssh -p pgferry-example-tcp
+	$(MAKE) -C plugins/examples/tcp-c
+	$(CARGO) test --workspace --all-features
+
+fmt: ## Format the sources
+	$(CARGO) fmt --all
+
+fmt-check: ## Fail if the sources are not formatted
+	$(CARGO) fmt --all --check
+
+lint: ## Clippy, with every warning an error
+	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
+
+doc: ## Build the documentation, with every warning an error
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --all-features --no-deps
+
+deny: ## Check licences, sources and banned crates, if cargo-deny is there
+	@if $(CARGO) deny --version >/dev/null 2>&1; then \
+		$(CARGO) deny --offline check bans licenses sources; \
+	else \
+		echo "Skipped: cargo-deny is not installed (cargo install --locked cargo-deny)"; \
+	fi
+
+ci: ## Everything the pipeline runs
+	@.ci/run
+
+tools: ## Install the programs tests and demo need, where they are missing
+	@scripts/install-tools.sh
