@@ -15,9 +15,13 @@ pub mod cancel;
 pub mod error_report;
 pub mod frame;
 pub mod message;
+pub mod operation;
+pub mod session;
 pub mod sql_state;
 pub mod startup;
 
 pub use cancel::CancelKey;
 pub use error_report::{ErrorReport, Severity};
+pub use operation::Operation;
+pub use session::Session;
 pub use sql_state::SqlState;

@@ -52,8 +52,8 @@ impl BackendMessage {
                 [byte] => TransactionStatus::from_byte(*byte).map(Self::ReadyForQuery),
                 _ => None,
             },
-            b'E' => Some(Self::Error(ErrorFields::decode(body))),
-            b'N' => Some(Self::Notice(ErrorFields::decode(body))),
+            b'E' => Some(Self::Error(ErrorFields::new(body))),
+            b'N' => Some(Self::Notice(ErrorFields::new(body))),
             tag => Some(Self::Other(tag)),
         };
         decoded.ok_or_else(|| raw.malformed())

@@ -2,36 +2,34 @@
 
 use bytes::Bytes;
 
-use super::take_cstring;
 use crate::{Severity, SqlState};
 
-/// Most fields that are kept; PostgreSQL sends 18 kinds.
-const FIELDS_MAX: usize = 64;
-
-/// What an error or notice says. Decoding tolerates everything: an error about an error helps nobody.
+/// What an error or notice says. Reading tolerates everything: an error about an error helps nobody.
 ///
 /// Source: <https://www.postgresql.org/docs/current/protocol-error-fields.html>
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ErrorFields(Vec<(u8, Bytes)>);
+pub struct ErrorFields<B = Bytes>(B);
 
-impl ErrorFields {
-    /// Reads a body, or the beginning of one.
-    pub fn decode(mut body: Bytes) -> Self {
-        let mut fields = Vec::new();
-        while fields.len() < FIELDS_MAX && !body.is_empty() {
-            let code = body.split_to(1).first().copied().unwrap_or_default();
-            if code == 0 {
-                break;
-            }
-            let Some(text) = take_cstring(&mut body) else { break };
-            fields.push((code, text));
-        }
-        Self(fields)
+impl<B: AsRef<[u8]>> ErrorFields<B> {
+    /// Looks at a body, or the beginning of one.
+    pub fn new(body: B) -> Self {
+        Self(body)
     }
 
-    /// A field by its code.
+    /// A field by its code. `None` if it is missing or cut short.
     pub fn field(&self, code: u8) -> Option<&[u8]> {
-        self.0.iter().find(|(c, _)| *c == code).map(|(_, text)| text.as_ref())
+        let mut rest = self.0.as_ref();
+        while let [this, text @ ..] = rest {
+            if *this == 0 {
+                return None;
+            }
+            let end = text.iter().position(|byte| *byte == 0)?;
+            if *this == code {
+                return text.get(..end);
+            }
+            rest = text.get(end + 1..)?;
+        }
+        None
     }
 
     /// The severity, from the field that is never translated if there is one (PostgreSQL 9.6).
