@@ -80,8 +80,10 @@ pub(crate) unsafe extern "C" fn destroy<T: Transport>(instance: *mut abi::Instan
 /// `table` is NULL or points at a host's table that stays valid until the border is closed.
 unsafe fn checked(table: *const abi::Host) -> Option<Arc<Border>> {
     let table = NonNull::new(table.cast_mut())?;
-    // SAFETY: every table starts with its size and version.
-    let (size, major) = unsafe { ((*table.as_ptr()).struct_size, (*table.as_ptr()).abi_major) };
+    // SAFETY: every table starts with its size.
+    let size = unsafe { (*table.as_ptr()).struct_size };
+    // SAFETY: and its version behind it.
+    let major = unsafe { (*table.as_ptr()).abi_major };
     if major != ABI_MAJOR || !has!(abi::Host, metric_record, size) {
         return None;
     }

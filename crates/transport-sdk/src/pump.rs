@@ -46,7 +46,9 @@ impl Pump {
         match exchange(far, host, &mut reason).await {
             Ended::Cleanly | Ended::ByHost => Ok(()),
             Ended::Because(error) => Err(error),
-            Ended::ByFar(cause) => Err(ask(&mut reason).await.unwrap_or(Error::broken(&cause))),
+            Ended::ByFar(cause) => {
+                Err(ask(&mut reason).await.unwrap_or_else(|| Error::broken(&cause)))
+            }
         }
     }
 }
