@@ -30,7 +30,7 @@ main() {
 need() {
     [ -n "$3" ] && return
     [ -n "$4" ] || fail "$1 is missing ($2). Install it from https://rustup.rs and run this again."
-    echo "Missing: $1, which $2 (package $4)"
+    echo "Missing: $1 ($2): installing $4"
     packages="$packages $4"
 }
 

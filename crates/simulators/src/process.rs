@@ -80,8 +80,17 @@ impl Process {
     /// [`Error::Io`] when no process can be made. A program that does not exist shows as a line in
     /// the log and an early end.
     pub fn run(command: &Command, grace: Grace) -> Result<(Self, Log), Error> {
+        Self::run_in(command, grace, Path::new(""))
+    }
+
+    /// As [`Self::run`]; `directory` is removed if this process dies without dropping the value.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::run`].
+    pub fn run_in(command: &Command, grace: Grace, directory: &Path) -> Result<(Self, Log), Error> {
         let log = Log::new(&command.get_program().to_string_lossy());
-        let process = Self::start(command, grace, Path::new(""), &log)?;
+        let process = Self::start(command, grace, directory, &log)?;
         Ok((process, log))
     }
 

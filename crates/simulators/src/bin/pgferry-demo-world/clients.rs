@@ -1,0 +1,73 @@
+//! Real clients in front of pgferry.
+
+use std::process::Command;
+
+use pgferry_simulators::Role;
+
+use crate::{
+    failure::Failure,
+    ferry::Ferry,
+    narration::{self, Narration},
+    world::World,
+};
+
+/// psql asks where it has arrived.
+pub(crate) fn ask(world: &World, ferry: &Ferry, narration: &Narration) -> Result<(), Failure> {
+    let conninfo = ferry.address.conninfo();
+    narration.command(&format!("psql \"{conninfo}\""));
+    let mut psql = world.postgres.client("psql");
+    psql.args(["-X", "-x", "-v", "ON_ERROR_STOP=1", "-d", &conninfo, "-c", QUESTION]);
+    let answer = run(&mut psql)?;
+    narration::block(&answer);
+    let arrived = format!("{}:{}", world.behind().ip(), world.postgres.port());
+    for expected in [Role::Scram.name(), "TLSv1.3", &arrived] {
+        if !answer.contains(expected) {
+            return Err(Failure::Unexpected(format!("the answer lacks {expected:?}")));
+        }
+    }
+    Ok(())
+}
+
+/// pgbench makes its tables, then runs prepared statements on four connections.
+pub(crate) fn load(world: &World, ferry: &Ferry, narration: &Narration) -> Result<(), Failure> {
+    let conninfo = ferry.address.conninfo();
+    for (arguments, shown) in [(FILL, Shown::Nothing), (RUN, Shown::Figures)] {
+        narration.command(&format!("pgbench {} \"{conninfo}\"", arguments.join(" ")));
+        let mut pgbench = world.postgres.client("pgbench");
+        let report = run(pgbench.args(arguments).arg(&conninfo))?;
+        if let Shown::Figures = shown {
+            narration::block(&figures(&report));
+        }
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy)]
+enum Shown {
+    Nothing,
+    Figures,
+}
+
+fn figures(report: &str) -> String {
+    let told = ["number of transactions", "number of failed", "latency average", "tps"];
+    let lines = report.lines().filter(|line| told.iter().any(|start| line.starts_with(start)));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn run(command: &mut Command) -> Result<String, Failure> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().map_err(|error| Failure::Io("running a client", error))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    Err(Failure::Client { program, output: said })
+}
+
+const QUESTION: &str = "\
+    SELECT split_part(version(), ' on ', 1) AS \"server\", current_user AS \"logged in as\", \
+    version AS \"encryption\", cipher AS \"cipher\", \
+    host(inet_server_addr()) || ':' || inet_server_port() AS \"database at\" \
+    FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+const FILL: &[&str] = &["-i", "-s", "1", "-q"];
+const RUN: &[&str] = &["-c", "4", "-j", "2", "-T", "3", "-M", "prepared"];
