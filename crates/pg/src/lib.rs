@@ -16,6 +16,7 @@ pub mod error_report;
 pub mod frame;
 pub mod message;
 pub mod operation;
+pub mod scram;
 pub mod session;
 pub mod sql_state;
 pub mod startup;
