@@ -1,1 +1,115 @@
 //! The ssh transport: PostgreSQL sessions through an SSH bastion.
+//!
+//! One connection to the bastion carries all sessions, each in a channel of its own; the bastion
+//! resolves the database's name and connects to it. The host key is checked against the files of
+//! known hosts, as OpenSSH does, and the login is by key: from a file or from an ssh-agent.
+//!
+//! It does not read `ssh_config`, does not ask anybody anything, and runs nothing on the bastion.
+//! It does not jump from bastion to bastion by itself: its connection comes from the program's
+//! dialler, so another transport can lie beneath it (`via`).
+//!
+//! Start from [`Ssh`], [`config::Config`] and [`bastion::Bastion`].
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pgferry_transport_sdk::{
+    Context, DialStream, Error, Flags, Host, State, Stream, Target, Transport, export_transport,
+};
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+use crate::bastion::{Bastion, Destination};
+use crate::config::Config;
+use crate::environment::Environment;
+
+mod algorithms;
+mod auth;
+pub mod bastion;
+pub mod channel;
+pub mod config;
+mod connection;
+mod dial;
+pub mod environment;
+mod events;
+mod host_key;
+mod key_file;
+pub mod known_hosts;
+mod refusal;
+mod socket;
+
+/// One bastion as a transport.
+pub struct Ssh {
+    bastion: Arc<Bastion<Program>>,
+    name: String,
+    idle_timeout: Option<Duration>,
+}
+
+impl Transport for Ssh {
+    type Config = Config;
+
+    const FLAGS: Flags = Flags::DIALS_VIA_HOST;
+    const ABOUT: &'static str = "through an SSH bastion";
+
+    fn create(config: Config, host: Host) -> Result<Self, Error> {
+        config.check().map_err(Error::config)?;
+        let (name, idle_timeout) = (config.bastion(), config.idle_timeout.map(|limit| limit.0));
+        Ok(Self { bastion: Arc::new(Bastion::new(config, Program(host))), name, idle_timeout })
+    }
+
+    async fn open(self: &Arc<Self>, target: Target, cx: Context) -> Result<Stream, Error> {
+        let destination = Destination {
+            deadline: cx.deadline() - margin(cx.deadline()),
+            tcp_limit: target.tcp_limit,
+            idle_limit: self.idle_timeout.unwrap_or(target.idle_tunnel),
+            host: target.host,
+            port: target.port,
+        };
+        let channel = self.bastion.open(&destination).await?;
+        let peer = format!("{}:{}", destination.host, destination.port);
+        Ok(Stream::serve(move |near| channel.carry(near))
+            .with_detail("peer", peer)
+            .with_detail("via", format!("bastion {}", self.name)))
+    }
+
+    async fn shutdown(&self) {
+        self.bastion.close().await;
+    }
+}
+
+export_transport!(Ssh, "ssh");
+
+/// The program that has loaded this transport.
+struct Program(Host);
+
+impl Environment for Program {
+    type Stream = DialStream;
+
+    async fn dial(&self, host: &str, port: u16, limit: Duration) -> Result<DialStream, Error> {
+        self.0.dial(host, port, limit).await
+    }
+
+    async fn passphrase(&self) -> Result<Zeroizing<String>, Error> {
+        let secret = self.0.secret("key_passphrase").await?;
+        Ok(Zeroizing::new(secret.expose().to_owned()))
+    }
+
+    fn agent_socket(&self) -> Option<PathBuf> {
+        std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from)
+    }
+
+    fn report(&self, state: State, text: &str) {
+        self.0.state(state, text);
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.0.spawn(task);
+    }
+}
+
+/// How long before the deadline to answer: the SDK gives up at the deadline itself, with less to
+/// say.
+fn margin(deadline: Instant) -> Duration {
+    (deadline.saturating_duration_since(Instant::now()) / 10).min(Duration::from_millis(250))
+}

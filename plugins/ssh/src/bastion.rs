@@ -1,0 +1,185 @@
+//! The bastion: one connection for all, made when it is needed.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use pgferry_transport_sdk::{Error, State, Status};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+use crate::channel::Channel;
+use crate::config::Config;
+use crate::connection::{Connection, Keeper, OpenError};
+use crate::dial::dial;
+use crate::environment::Environment;
+
+/// One bastion. Its connection is made on first use, shared, and made anew after it was lost; it is
+/// closed when nobody has used it for a while. Nothing reconnects by itself.
+pub struct Bastion<E> {
+    config: Config,
+    environment: E,
+    slot: Mutex<Slot>,
+}
+
+/// Where an open has to lead, and how long it may take.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    /// The database's name or address, as the bastion knows it.
+    pub host: String,
+    /// The database's port.
+    pub port: u16,
+    /// When the open has to be answered.
+    pub deadline: Instant,
+    /// Limit for the TCP connection to the bastion.
+    pub tcp_limit: Duration,
+    /// How long the bastion connection may outlive its last channel.
+    pub idle_limit: Duration,
+}
+
+enum Slot {
+    Vacant,
+    /// Somebody is connecting; all who need the connection wait for the same outcome.
+    Dialling(Outcome),
+    Open(Connection),
+}
+
+type Outcome = watch::Receiver<Option<Result<Connection, Error>>>;
+
+impl Destination {
+    /// A destination that has to be reached `within` a time.
+    pub fn new(host: &str, port: u16, within: Duration) -> Self {
+        let (tcp_limit, idle_limit) = (within, Duration::from_secs(300));
+        let deadline = Instant::now() + within;
+        Self { host: host.to_owned(), port, deadline, tcp_limit, idle_limit }
+    }
+}
+
+impl<E: Environment> Bastion<E> {
+    /// A bastion to which nobody has connected yet.
+    pub fn new(config: Config, environment: E) -> Self {
+        Self { config, environment, slot: Mutex::new(Slot::Vacant) }
+    }
+
+    /// Opens a channel to the database. A connection that turns out to be dead is replaced once.
+    ///
+    /// Errors: every failure on the way, with whose fault it is and what to do about it.
+    ///
+    /// Cancel safety: an attempt to connect goes on for those who also wait for it; a channel that
+    /// comes too late is closed.
+    pub async fn open(self: &Arc<Self>, to: &Destination) -> Result<Channel, Error> {
+        let connection = self.connection(to).await?;
+        match connection.open(to).await {
+            Ok(channel) => return Ok(channel),
+            Err(OpenError::Refused(error)) => return Err(error),
+            Err(OpenError::Dead(error)) => {
+                tracing::info!(bastion = self.config.bastion(), %error, "connecting anew");
+                connection.retire();
+            }
+        }
+        Ok(self.connection(to).await?.open(to).await?)
+    }
+
+    /// Closes the connection and with it all channels.
+    ///
+    /// Cancel safety: it is closed even if nobody waits.
+    pub async fn close(&self) {
+        let slot = std::mem::replace(&mut *self.lock(), Slot::Vacant);
+        if let Slot::Open(connection) = slot {
+            connection.close("the transport is shutting down");
+            connection.ended().await;
+        }
+    }
+
+    /// The shared connection; made, if there is none.
+    async fn connection(self: &Arc<Self>, to: &Destination) -> Result<Connection, Error> {
+        loop {
+            let (mut outcome, joined) = match self.join_or_dial(to) {
+                Way::Open(connection) => return Ok(connection),
+                Way::Joined(outcome) => (outcome, true),
+                Way::Begun(outcome) => (outcome, false),
+            };
+            let waited = timeout_at(to.deadline, outcome.wait_for(Option::is_some)).await;
+            let bastion = self.config.bastion();
+            let outcome = match waited {
+                Err(_) => {
+                    let text = format!("bastion {bastion} could not be reached in time");
+                    return Err(Error::timeout(text));
+                }
+                Ok(Err(_)) => return Err(Error::internal("the transport is shutting down")),
+                Ok(Ok(outcome)) => outcome.clone(),
+            };
+            match outcome {
+                Some(Ok(connection)) => return Ok(connection),
+                // The attempt had the deadline of the client who began it; we may have more time.
+                Some(Err(error)) if joined && error.status() == Status::TIMEOUT => {}
+                Some(Err(error)) => return Err(error),
+                None => return Err(Error::internal("an attempt to connect had no outcome")),
+            }
+        }
+    }
+
+    fn join_or_dial(self: &Arc<Self>, to: &Destination) -> Way {
+        let mut slot = self.lock();
+        match &*slot {
+            Slot::Open(connection) if connection.is_usable() => {
+                return Way::Open(connection.clone());
+            }
+            // Without an outcome to come, its task has been dropped.
+            Slot::Dialling(outcome) if outcome.has_changed().is_ok() => {
+                return Way::Joined(outcome.clone());
+            }
+            _ => {}
+        }
+        let (tell, outcome) = watch::channel(None);
+        *slot = Slot::Dialling(outcome.clone());
+        drop(slot);
+        let (bastion, to) = (Arc::clone(self), to.clone());
+        self.environment.spawn(async move {
+            let outcome = bastion.dial(&to).await;
+            tell.send_replace(Some(outcome));
+        });
+        Way::Begun(outcome)
+    }
+
+    async fn dial(self: &Arc<Self>, to: &Destination) -> Result<Connection, Error> {
+        let name = self.config.bastion();
+        match Box::pin(dial(&self.config, &self.environment, to)).await {
+            Ok((connection, keeper)) => {
+                *self.lock() = Slot::Open(connection.clone());
+                self.environment.report(State::Up, &format!("connected to bastion {name}"));
+                let bastion = Arc::clone(self);
+                self.environment.spawn(bastion.keep(connection.clone(), keeper));
+                Ok(connection)
+            }
+            Err(error) => {
+                *self.lock() = Slot::Vacant;
+                self.environment.report(State::Down, error.message());
+                Err(error)
+            }
+        }
+    }
+
+    async fn keep(self: Arc<Self>, connection: Connection, keeper: Keeper) {
+        let reason = keeper.run().await;
+        let name = self.config.bastion();
+        tracing::info!(bastion = name, %reason, "bastion connection ended");
+        let mut slot = self.lock();
+        if matches!(&*slot, Slot::Open(current) if current.is(&connection)) {
+            *slot = Slot::Vacant;
+            drop(slot);
+            self.environment
+                .report(State::Down, &format!("connection to bastion {name}: {reason}"));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Slot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How a client comes by the connection.
+enum Way {
+    Open(Connection),
+    Joined(Outcome),
+    Begun(Outcome),
+}

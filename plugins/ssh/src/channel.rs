@@ -1,0 +1,150 @@
+//! One session's way through a bastion connection.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use pgferry_transport_sdk::Error;
+use russh::client::Msg;
+use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::UnixStream;
+use tokio::net::unix::{ReadHalf, WriteHalf};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::timeout;
+
+use crate::connection::Order;
+use crate::events::Fate;
+use crate::refusal;
+
+/// An open channel from the bastion to the database. Dropping it closes it.
+pub struct Channel {
+    read: ChannelReadHalf,
+    /// Taken when the channel is closed.
+    write: Option<ChannelWriteHalf<Msg>>,
+    line: Line,
+}
+
+/// What ties a channel to its connection.
+#[derive(Clone)]
+pub(crate) struct Line {
+    pub(crate) bastion: Arc<str>,
+    pub(crate) orders: mpsc::UnboundedSender<Order>,
+    pub(crate) fate: watch::Receiver<Fate>,
+}
+
+/// How the direction towards the bastion ended.
+enum Upload {
+    /// The near end will send no more, and the bastion knows.
+    Finished,
+    /// The near end is gone.
+    Abandoned,
+    /// The bastion connection takes no more; the other direction learns why.
+    Stuck,
+}
+
+impl Channel {
+    pub(crate) fn new(channel: russh::Channel<Msg>, line: Line) -> Self {
+        let (read, write) = channel.split();
+        Self { read, write: Some(write), line }
+    }
+
+    /// Carries bytes both ways between `near` and the database until both directions have ended,
+    /// the bastion closes the channel, or `near` breaks. Each half close is passed on.
+    ///
+    /// Errors: unreachable, when the bastion connection was lost; `near` is not shut down then, so
+    /// that the reason can be told before.
+    ///
+    /// Cancel safety: dropping it closes the channel; bytes on their way are lost.
+    pub async fn carry(mut self, mut near: UnixStream) -> Result<(), Error> {
+        let (reader, writer) = near.split();
+        let Some(write) = self.write.as_ref() else { return Ok(()) };
+        let far_end = Notify::new();
+        let up = async {
+            match upload(reader, write).await {
+                Upload::Finished => far_end.notified().await,
+                Upload::Abandoned => {}
+                Upload::Stuck => std::future::pending().await,
+            }
+        };
+        // Never the other way round: a download that waits for `near` must not keep an upload from
+        // going on, nor the reverse, but the first of them to end may end both.
+        let outcome = tokio::select! {
+            () = up => Ok(()),
+            closed = download(&mut self.read, writer, &far_end) => closed,
+        };
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(Lost) => Err(self.line.lost().await),
+        }
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        if let Some(write) = self.write.take() {
+            // Nobody takes it only when the connection is gone, and the channel with it.
+            drop(self.line.orders.send(Order::Release(write)));
+        }
+    }
+}
+
+impl Line {
+    /// The error for a stream whose connection has been lost.
+    pub(crate) async fn lost(&self) -> Error {
+        let mut fate = self.fate.clone();
+        let told = timeout(REASON_LIMIT, fate.wait_for(Option::is_some)).await;
+        let reason = told.ok().and_then(Result::ok).and_then(|reason| reason.clone());
+        refusal::lost(reason.as_deref().unwrap_or("it ended without a reason"), &self.bastion)
+    }
+}
+
+/// The connection is gone, and the channel with it.
+struct Lost;
+
+async fn upload(near: ReadHalf<'_>, far: &ChannelWriteHalf<Msg>) -> Upload {
+    loop {
+        // An idle session holds no buffer.
+        if near.readable().await.is_err() {
+            return Upload::Abandoned;
+        }
+        let mut chunk = BytesMut::with_capacity(CHUNK);
+        match near.try_read_buf(&mut chunk) {
+            Ok(0) if far.eof().await.is_ok() => return Upload::Finished,
+            Ok(0) => return Upload::Stuck,
+            Ok(_) if far.data_bytes(chunk.freeze()).await.is_ok() => {}
+            Ok(_) => return Upload::Stuck,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => return Upload::Abandoned,
+        }
+    }
+}
+
+async fn download(
+    far: &mut ChannelReadHalf,
+    mut near: WriteHalf<'_>,
+    far_end: &Notify,
+) -> Result<(), Lost> {
+    loop {
+        let passed_on = match far.wait().await {
+            Some(ChannelMsg::Data { data }) => near.write_all(&data).await,
+            Some(ChannelMsg::Eof) => {
+                far_end.notify_one();
+                near.shutdown().await
+            }
+            Some(ChannelMsg::Close) => return Ok(()),
+            Some(_) => Ok(()),
+            None => return Err(Lost),
+        };
+        // The near end is gone: there is nobody left to tell.
+        if passed_on.is_err() {
+            return Ok(());
+        }
+    }
+}
+
+/// OpenSSH's largest packet: what is read at once goes out as one.
+const CHUNK: usize = 32 * 1024;
+/// russh tells why a connection ended just before its channels end.
+const REASON_LIMIT: Duration = Duration::from_secs(1);

@@ -1,0 +1,161 @@
+//! What a user may write in a transport of kind `ssh`.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+
+/// One bastion and how to log in to it.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Name or address of the bastion.
+    pub host: String,
+    /// Port of the bastion's SSH server.
+    #[serde(default = "ssh_port")]
+    pub port: u16,
+    /// Who logs in to the bastion.
+    pub user: String,
+    /// A private key, in OpenSSH, PEM or PuTTY format. If it is encrypted, its passphrase is the
+    /// secret `key_passphrase` of this transport.
+    #[serde(default)]
+    pub key_file: Option<PathBuf>,
+    /// Whether to log in with the keys of the ssh-agent that `SSH_AUTH_SOCK` names. They are tried
+    /// after `key_file`.
+    #[serde(default)]
+    pub agent: bool,
+    /// The file of known host keys. By default `~/.ssh/known_hosts`, then
+    /// `/etc/ssh/ssh_known_hosts`.
+    #[serde(default)]
+    pub known_hosts_file: Option<PathBuf>,
+    /// What to do with a bastion whose host key is not known yet. A changed key is always refused.
+    #[serde(default)]
+    pub host_key_policy: HostKeyPolicy,
+    /// After this much silence the bastion is asked for a sign of life.
+    #[serde(default = "keepalive_interval")]
+    pub keepalive_interval: Interval,
+    /// After this many unanswered requests for a sign of life the connection counts as lost.
+    #[serde(default = "keepalive_max")]
+    #[schemars(range(min = 1))]
+    pub keepalive_max: u8,
+    /// A bastion connection that carries no session is closed after this time. By default the
+    /// program's own limit for idle tunnels.
+    #[serde(default)]
+    pub idle_timeout: Option<Interval>,
+}
+
+impl Config {
+    /// The bastion as messages name it.
+    pub fn bastion(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    /// What no schema can say: the first contradiction found, in words.
+    ///
+    /// Errors: the user's configuration cannot work.
+    pub fn check(&self) -> Result<(), &'static str> {
+        if self.host.is_empty() || self.host.contains(char::is_whitespace) {
+            return Err("host must be the name or address of the bastion");
+        }
+        if self.user.is_empty() {
+            return Err("user must not be empty");
+        }
+        if self.key_file.is_none() && !self.agent {
+            return Err("no way to log in: set key_file, or agent = true");
+        }
+        if self.keepalive_interval.0.is_zero() || self.keepalive_max == 0 {
+            return Err("keepalive_interval and keepalive_max must be greater than zero");
+        }
+        Ok(())
+    }
+}
+
+/// What to do with a bastion whose host key is not known yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum HostKeyPolicy {
+    /// Refuse it, and say which line to add.
+    #[default]
+    Strict,
+    /// Accept and record it, if nothing is known about that bastion.
+    AcceptNew,
+}
+
+/// A length of time, written as a number with a unit: `500ms`, `15s`, `5m`, `2h`.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Interval(pub Duration);
+
+impl JsonSchema for Interval {
+    fn schema_name() -> Cow<'static, str> {
+        "Interval".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-9]+ *(ms|s|m|h)$" })
+    }
+}
+
+impl fmt::Debug for Interval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl TryFrom<String> for Interval {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let wrong = || format!("{text:?} is not a time; write for example \"15s\" or \"5m\"");
+        let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, unit) = text.split_at(digits);
+        let number: u64 = number.parse().map_err(|_| wrong())?;
+        let millis = match unit.trim() {
+            "ms" => 1,
+            "s" => 1000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            _ => return Err(wrong()),
+        };
+        number.checked_mul(millis).map(|ms| Self(Duration::from_millis(ms))).ok_or_else(wrong)
+    }
+}
+
+const fn ssh_port() -> u16 {
+    22
+}
+
+const fn keepalive_interval() -> Interval {
+    Interval(Duration::from_secs(15))
+}
+
+const fn keepalive_max() -> u8 {
+    3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interval(text: &str) -> Option<Duration> {
+        Interval::try_from(text.to_owned()).ok().map(|interval| interval.0)
+    }
+
+    #[test]
+    fn an_interval_is_a_number_with_a_unit() {
+        assert_eq!(interval("500ms"), Some(Duration::from_millis(500)));
+        assert_eq!(interval("15s"), Some(Duration::from_secs(15)));
+        assert_eq!(interval("5 m"), Some(Duration::from_secs(300)));
+        assert_eq!(interval("2h"), Some(Duration::from_secs(7200)));
+    }
+
+    #[test]
+    fn an_interval_without_number_or_unit_or_bound_is_refused() {
+        for text in ["", "15", "s", "-1s", "1.5s", "15 parsecs", "18446744073709551615h", "١s"] {
+            assert_eq!(interval(text), None, "{text:?}");
+        }
+    }
+}

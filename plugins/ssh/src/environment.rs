@@ -1,0 +1,41 @@
+//! What the tunnel needs of the program around it: the seam at which tests put their own.
+
+use std::future::Future;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pgferry_transport_sdk::{Error, State};
+use tokio::io::{AsyncRead, AsyncWrite};
+use zeroize::Zeroizing;
+
+/// The services of the program that carries the tunnel.
+pub trait Environment: Send + Sync + 'static {
+    /// A connected socket to the bastion, or to what leads there.
+    type Stream: AsyncRead + AsyncWrite + AsFd + Send + Unpin + 'static;
+
+    /// Connects to the bastion within `limit`.
+    ///
+    /// Errors: unreachable or timeout, in the words of the one who dialled.
+    /// Cancel safety: dropping the future gives the attempt up.
+    fn dial(
+        &self,
+        host: &str,
+        port: u16,
+        limit: Duration,
+    ) -> impl Future<Output = Result<Self::Stream, Error>> + Send;
+
+    /// The passphrase of an encrypted key file.
+    ///
+    /// Errors: none was granted to this transport, or its source failed.
+    fn passphrase(&self) -> impl Future<Output = Result<Zeroizing<String>, Error>> + Send;
+
+    /// Where the ssh-agent listens, if there is one.
+    fn agent_socket(&self) -> Option<PathBuf>;
+
+    /// Reports that the bastion connection is up, or down and why.
+    fn report(&self, state: State, text: &str);
+
+    /// Runs a task that belongs to no single client and ends with the transport.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
+}

@@ -1,0 +1,183 @@
+//! Whether the bastion is the one it claims to be: the files, the policy, and the words for it.
+
+use std::fs;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use pgferry_transport_sdk::Error;
+
+use crate::config::{Config, HostKeyPolicy};
+use crate::known_hosts::{self, Entry, Verdict};
+
+/// The known hosts as they were when the connection was begun, and what to do with them.
+#[derive(Debug)]
+pub(crate) struct HostKeyCheck {
+    host: String,
+    port: u16,
+    policy: HostKeyPolicy,
+    entries: Vec<Entry>,
+    /// Where a new key is, or would have to be, recorded.
+    file: PathBuf,
+}
+
+impl HostKeyCheck {
+    /// Reads the files of known hosts. A file that does not exist is an empty one.
+    ///
+    /// Errors: the user's: there is no home directory, or a file cannot be read.
+    pub(crate) fn load(config: &Config) -> Result<Self, Error> {
+        let files = files(config)?;
+        let mut entries = Vec::new();
+        for file in &files {
+            match fs::read(file) {
+                Ok(bytes) => {
+                    entries.extend(known_hosts::parse(file, &String::from_utf8_lossy(&bytes)));
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    let text =
+                        format!("cannot read the known hosts in {}: {error}", file.display());
+                    return Err(Error::denied(text));
+                }
+            }
+        }
+        let Some(file) = files.into_iter().next() else {
+            return Err(Error::internal("no file of known hosts"));
+        };
+        let (host, port, policy) = (config.host.clone(), config.port, config.host_key_policy);
+        Ok(Self { host, port, policy, entries, file })
+    }
+
+    /// The types of keys that are known for this bastion.
+    pub(crate) fn known_types(&self) -> Vec<String> {
+        known_hosts::known_types(&self.entries, &self.host, self.port)
+    }
+
+    /// Accepts the `key` (in wire format) that the bastion has proved to hold, or says why not.
+    ///
+    /// Errors: denied, with the line to add or remove; the fault is the user's or an attacker's.
+    pub(crate) fn accept(&self, key: &[u8]) -> Result<(), Error> {
+        match known_hosts::verify(&self.entries, &self.host, self.port, key) {
+            Verdict::Known => Ok(()),
+            Verdict::Unknown if self.policy == HostKeyPolicy::AcceptNew => self.record(key),
+            refused => Err(self.refusal(&refused, key)),
+        }
+    }
+
+    fn record(&self, key: &[u8]) -> Result<(), Error> {
+        let line = known_hosts::line(&self.host, self.port, key);
+        append(&self.file, &line).map_err(|error| {
+            let file = self.file.display();
+            Error::denied(format!("cannot record the bastion's new host key in {file}: {error}"))
+                .with_hint(format!("make the file writable, or add the line {line:?} to it"))
+        })?;
+        let (bastion, fingerprint) = (self.name(), known_hosts::fingerprint(key));
+        tracing::warn!(bastion, fingerprint, file = %self.file.display(), "new host key recorded");
+        Ok(())
+    }
+
+    fn refusal(&self, verdict: &Verdict, key: &[u8]) -> Error {
+        let (bastion, kind) = (self.name(), known_hosts::key_type(key));
+        let shown = known_hosts::fingerprint(key);
+        let file = self.file.display();
+        let line = known_hosts::line(&self.host, self.port, key);
+        let (message, hint) = match verdict {
+            Verdict::Changed { place, known } => (
+                format!("host key of {bastion} has changed: {place} has {known}, it shows {shown}"),
+                format!(
+                    "someone may be intercepting the connection; if the bastion was replaced, \
+                     compare {shown} with its console, then run: ssh-keygen -R '{bastion}' -f {}",
+                    place.file.display()
+                ),
+            ),
+            Verdict::Revoked { place } => (
+                format!("host key of {bastion} is revoked ({place}): {shown}"),
+                "give the bastion a new host key; a revoked one may be in other hands".to_owned(),
+            ),
+            Verdict::AuthorityOnly { place } => (
+                format!(
+                    "host key of {bastion} is not known: {place} names a certificate authority, \
+                     and host certificates are not supported"
+                ),
+                format!("compare {shown} with the bastion's console, then add to {file}: {line}"),
+            ),
+            Verdict::OtherTypes { place } => (
+                format!(
+                    "host key of {bastion} is not known: it shows only a {kind} key ({shown}), \
+                     {place} has one of another type"
+                ),
+                format!("compare {shown} with the bastion's console, then add to {file}: {line}"),
+            ),
+            Verdict::Unknown | Verdict::Known => (
+                format!("host key of {bastion} is not known: {kind} {shown}"),
+                format!(
+                    "compare {shown} with what the bastion's console or administrator says (what \
+                     ssh-keyscan prints proves nothing), then add to {file}: {line}"
+                ),
+            ),
+        };
+        Error::denied(message).with_hint(hint)
+    }
+
+    fn name(&self) -> String {
+        known_hosts::name(&self.host, self.port)
+    }
+}
+
+fn files(config: &Config) -> Result<Vec<PathBuf>, Error> {
+    if let Some(file) = &config.known_hosts_file {
+        return Ok(vec![file.clone()]);
+    }
+    let Some(home) = std::env::home_dir() else {
+        return Err(Error::denied("there is no home directory to find .ssh/known_hosts in")
+            .with_hint("set known_hosts_file"));
+    };
+    Ok(vec![home.join(".ssh/known_hosts"), PathBuf::from("/etc/ssh/ssh_known_hosts")])
+}
+
+/// Adds one line with one write, so that programs doing the same at once do not mix lines.
+fn append(file: &Path, line: &str) -> io::Result<()> {
+    if let Some(directory) = file.parent().filter(|directory| !directory.exists()) {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    }
+    let mut options = fs::OpenOptions::new();
+    let mut file = options.read(true).append(true).create(true).mode(0o600).open(file)?;
+    let separator = if ends_within_a_line(&mut file)? { "\n" } else { "" };
+    file.write_all(format!("{separator}{line}\n").as_bytes())
+}
+
+fn ends_within_a_line(file: &mut fs::File) -> io::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(false);
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_line_is_appended_to_a_new_file_that_only_the_owner_reads() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("sub/known_hosts");
+        append(&file, "one").unwrap();
+        append(&file, "two").unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "one\ntwo\n");
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_line_is_not_glued_to_an_unfinished_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("known_hosts");
+        fs::write(&file, "unfinished").unwrap();
+        append(&file, "one").unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "unfinished\none\n");
+    }
+}

@@ -1,0 +1,90 @@
+//! A private key from a file, decrypted if need be.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use pgferry_transport_sdk::Error;
+use russh::keys::{self, PrivateKey, decode_secret_key};
+use zeroize::Zeroizing;
+
+use crate::environment::Environment;
+
+/// Reads the key in `path`, asking for its passphrase only if it is encrypted.
+///
+/// Errors: auth, all of them the user's to mend: no such file, readable by others, not a key, a
+/// passphrase that is missing or wrong.
+///
+/// Cancel safety: safe; a decryption already begun runs to its end unobserved.
+pub(crate) async fn load(path: &Path, environment: &impl Environment) -> Result<PrivateKey, Error> {
+    let text = read(path)?;
+    match decode_secret_key(&text, None) {
+        Ok(key) => return Ok(key),
+        Err(keys::Error::KeyIsEncrypted) => {}
+        Err(error) => return Err(not_a_key(path, &text, &error)),
+    }
+    let passphrase = environment.passphrase().await.map_err(|error| {
+        let why = error.message();
+        Error::auth(format!("key file {} is encrypted: {why}", path.display())).with_hint(
+            "configure secrets.key_passphrase of this transport, for example \
+             secrets = { key_passphrase = { env = \"…\" } }, or use agent = true",
+        )
+    })?;
+    // The key is derived with bcrypt, which is slow on purpose.
+    let decrypted =
+        tokio::task::spawn_blocking(move || decode_secret_key(&text, Some(&passphrase)));
+    match decrypted.await {
+        Ok(Ok(key)) => Ok(key),
+        Ok(Err(_)) => {
+            let text = format!("the passphrase does not open key file {}", path.display());
+            Err(Error::auth(text).with_hint("check secrets.key_passphrase of this transport"))
+        }
+        Err(error) => Err(Error::internal(format!("decrypting the key file failed: {error}"))),
+    }
+}
+
+fn read(path: &Path) -> Result<Zeroizing<String>, Error> {
+    let name = path.display();
+    let cannot = |error: &io::Error| {
+        let text = match error.kind() {
+            io::ErrorKind::NotFound => format!("there is no key file {name}"),
+            _ => format!("cannot read key file {name}: {error}"),
+        };
+        Error::auth(text).with_hint("check key_file of this transport")
+    };
+    let file = File::open(path).map_err(|error| cannot(&error))?;
+    let metadata = file.metadata().map_err(|error| cannot(&error))?;
+    check_mode(path, &metadata)?;
+    if metadata.len() > MAX_LEN {
+        return Err(Error::auth(format!("key file {name} is too long to be a private key")));
+    }
+    let mut text = Zeroizing::new(String::with_capacity(CAPACITY));
+    file.take(MAX_LEN).read_to_string(&mut text).map_err(|error| cannot(&error))?;
+    Ok(text)
+}
+
+/// OpenSSH's rule: a key of one's own that others can read is no longer a secret.
+fn check_mode(path: &Path, metadata: &fs::Metadata) -> Result<(), Error> {
+    let mode = metadata.mode() & 0o777;
+    if metadata.uid() != rustix::process::getuid().as_raw() || mode & 0o077 == 0 {
+        return Ok(());
+    }
+    let name = path.display();
+    let text = format!("key file {name} can be read by others (mode {mode:04o})");
+    Err(Error::auth(text).with_hint(format!("run: chmod 600 {name}")))
+}
+
+fn not_a_key(path: &Path, text: &str, error: &keys::Error) -> Error {
+    let name = path.display();
+    if text.starts_with("ssh-") || text.starts_with("ecdsa-") || text.starts_with("sk-") {
+        let text = format!("key file {name} holds a public key");
+        return Error::auth(text).with_hint("key_file is the private key, without .pub");
+    }
+    Error::auth(format!("key file {name} holds no usable private key: {error}"))
+        .with_hint("it must be an OpenSSH, PEM or PuTTY private key: ed25519, ecdsa or rsa")
+}
+
+const MAX_LEN: u64 = 64 * 1024;
+/// Larger than any key file, so that reading does not leave copies behind by growing the buffer.
+const CAPACITY: usize = 72 * 1024;
