@@ -1,5 +1,7 @@
 //! A transport that does as it is told: by its configuration, and by the host it is to open.
 
+#![expect(clippy::panic, clippy::unwrap_used, reason = "panics are what it is for")]
+
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
