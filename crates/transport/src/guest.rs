@@ -292,7 +292,6 @@ impl Guest {
 
     /// The plugin confuses ops or sockets: the next mistake could hit another client.
     pub(crate) fn violated(&self, what: &str) {
-        self.misbehaved(what);
         self.standing().disable(Failure {
             hint: Some("restart pgferry, and report this to the plugin's author".to_owned()),
             ..Failure::new(
@@ -300,6 +299,7 @@ impl Guest {
                 format!("disabled, because the plugin is broken: {what}"),
             )
         });
+        self.misbehaved(what);
     }
 
     /// The plugin broke the contract in a way that harms only itself.

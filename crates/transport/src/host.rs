@@ -214,12 +214,12 @@ extern "C" fn dial(
 ) -> u64 {
     // Made first: should there be no guest, dropping it still answers.
     let reply = callback.map(|callback| DialReply::new(callback, data));
-    serve(ctx, 0, |guest| match reply {
-        Some(reply) => guest.dial(op, bytes(request), reply),
-        None => {
+    serve(ctx, 0, |guest| {
+        let Some(reply) = reply else {
             guest.misbehaved("it dials without a callback");
-            0
-        }
+            return 0;
+        };
+        guest.dial(op, bytes(request), reply)
     })
 }
 

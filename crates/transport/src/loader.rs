@@ -166,7 +166,7 @@ impl LibraryFile {
         })
     }
 
-    /// RTLD_NOW: an undefined function is an error now, not a crash at its first call.
+    /// `RTLD_NOW`: an undefined function is an error now, not a crash at its first call.
     fn map(&self) -> Result<Library, LoadFailure> {
         let name = self.name_to_load()?;
         // SAFETY: runs the library's initialisers. The configuration asked for this library, and
@@ -233,7 +233,7 @@ fn digest(file: &mut File) -> std::io::Result<[u8; 32]> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 #[cfg(test)]

@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn the_same_name_and_labels_give_the_same_number() {
         let (metrics, observer) = (Metrics::default(), Recorded::default());
-        let mut number =
+        let number =
             |labels| metrics.register(counter("x", labels).unwrap(), "i", &observer).unwrap();
         let first = number(r#"{"a":"1","b":"2"}"#);
         assert_eq!(number(r#"{"b":"2","a":"1"}"#), first);

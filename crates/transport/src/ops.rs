@@ -32,7 +32,7 @@ enum State {
     /// Somebody waits for the answer.
     Opening { answer: oneshot::Sender<Answer>, terms: Terms, hold: Hold, call: Call },
     /// Nobody waits any more; the plugin was asked to stop.
-    Cancelling { _hold: Hold },
+    Cancelling { hold: Hold },
     /// The plugin did not stop in time. Should it answer yet, its socket is closed.
     Abandoned,
     /// Answered with a socket that lives.
@@ -132,7 +132,7 @@ impl Ops {
                 }
                 Verdict::Deliver { answer, hold, closed: reason }
             }
-            Some(State::Cancelling { _hold }) => Verdict::Late(_hold),
+            Some(State::Cancelling { hold }) => Verdict::Late(hold),
             Some(State::Abandoned) => Verdict::Late(Box::new(())),
             Some(creating @ State::Creating { .. }) => {
                 table.insert(op, creating);
@@ -166,7 +166,7 @@ impl Ops {
         let mut table = self.lock();
         match table.remove(&op) {
             Some(State::Opening { call: Call::Made, hold, .. }) => {
-                table.insert(op, State::Cancelling { _hold: hold });
+                table.insert(op, State::Cancelling { hold });
                 Cancel::Tell
             }
             Some(State::Opening { call: Call::Queued, .. }) | None => Cancel::Nothing,
@@ -239,5 +239,108 @@ pub(crate) struct StreamGuard {
 impl Drop for StreamGuard {
     fn drop(&mut self) {
         self.ops.forget_stream(self.op);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::Status;
+
+    fn terms() -> Terms {
+        let limits = Limits { deadline: Instant::now(), tcp: Duration::ZERO };
+        Terms { limits, idle_tunnel: Duration::ZERO }
+    }
+
+    /// An op that the plugin has heard of. Whoever waits for it is in the second place.
+    fn made(ops: &Ops) -> (u64, oneshot::Receiver<Answer>) {
+        let (op, waiting) = ops.begin(terms(), Box::new(()));
+        assert!(ops.start(op));
+        (op, waiting)
+    }
+
+    fn is_violation(verdict: &Verdict) -> bool {
+        matches!(verdict, Verdict::Violation(_))
+    }
+
+    #[test]
+    fn an_op_is_answered_once() {
+        let ops = Ops::default();
+        for with_socket in [WithSocket::Yes, WithSocket::No] {
+            let (op, _waiting) = made(&ops);
+            assert!(matches!(ops.answer(op, with_socket), Verdict::Deliver { .. }));
+            assert!(is_violation(&ops.answer(op, with_socket)));
+        }
+    }
+
+    #[test]
+    fn an_op_that_never_was_cannot_be_answered() {
+        assert!(is_violation(&Ops::default().answer(7, WithSocket::Yes)));
+    }
+
+    #[test]
+    fn an_op_the_plugin_never_heard_of_needs_no_cancel() {
+        let ops = Ops::default();
+        let (op, _waiting) = ops.begin(terms(), Box::new(()));
+        assert_eq!(ops.cancel(op), Cancel::Nothing);
+        assert!(!ops.start(op));
+    }
+
+    #[test]
+    fn the_answer_to_a_cancelled_or_abandoned_op_is_late_not_wrong() {
+        let ops = Ops::default();
+        let (cancelled, _waiting) = made(&ops);
+        let (abandoned, _waiting) = made(&ops);
+        assert_eq!((ops.cancel(cancelled), ops.cancel(abandoned)), (Cancel::Tell, Cancel::Tell));
+        assert!(ops.abandon(abandoned));
+        for op in [cancelled, abandoned] {
+            assert!(matches!(ops.answer(op, WithSocket::Yes), Verdict::Late(_)));
+            assert!(is_violation(&ops.answer(op, WithSocket::Yes)));
+        }
+    }
+
+    #[test]
+    fn an_answered_op_is_not_abandoned() {
+        let ops = Ops::default();
+        let (op, _waiting) = made(&ops);
+        ops.cancel(op);
+        assert!(ops.is_cancelling(op));
+        drop(ops.answer(op, WithSocket::No));
+        assert!(!ops.abandon(op));
+    }
+
+    #[test]
+    fn what_an_op_holds_is_let_go_when_it_is_abandoned() {
+        let (ops, held) = (Ops::default(), Arc::new(()));
+        let (op, _waiting) = ops.begin(terms(), Box::new(Arc::clone(&held)));
+        ops.start(op);
+        ops.cancel(op);
+        assert_eq!(Arc::strong_count(&held), 2);
+        ops.abandon(op);
+        assert_eq!(Arc::strong_count(&held), 1);
+    }
+
+    #[test]
+    fn the_reason_of_an_end_reaches_whoever_holds_the_stream() {
+        let ops = Arc::new(Ops::default());
+        let (op, _waiting) = made(&ops);
+        let Verdict::Deliver { mut closed, .. } = ops.answer(op, WithSocket::Yes) else {
+            panic!("the first answer is delivered")
+        };
+        let reason = Closed { status: Status::Unreachable, message: "gone".to_owned() };
+        assert_eq!(ops.close(op, reason.clone()), Ok(()));
+        assert_eq!(closed.try_recv(), Ok(reason.clone()));
+        assert_eq!(ops.close(op, reason.clone()), Err(reason));
+    }
+
+    #[test]
+    fn a_dropped_stream_leaves_nothing_behind() {
+        let ops = Arc::new(Ops::default());
+        let (op, _waiting) = made(&ops);
+        drop(ops.answer(op, WithSocket::Yes));
+        drop(StreamGuard { ops: Arc::clone(&ops), op });
+        assert!(ops.lock().is_empty());
     }
 }

@@ -192,7 +192,7 @@ fn check(descriptor: *const abi::Plugin) -> Result<&'static abi::Plugin, Defect>
     }
     // SAFETY: the size is the first field of every descriptor of every version.
     #[expect(unsafe_code, reason = "first look at a plugin's descriptor")]
-    let size = unsafe { (&raw const (*descriptor).struct_size).read() };
+    let size = unsafe { (*descriptor).struct_size };
     let least = u32::try_from(size_of::<abi::Plugin>()).unwrap_or(u32::MAX);
     let too_short = Defect::Size { plugin: size, host: least, major: abi::ABI_MAJOR };
     if !abi::has!(abi::Plugin, abi_major, size) {
@@ -200,7 +200,7 @@ fn check(descriptor: *const abi::Plugin) -> Result<&'static abi::Plugin, Defect>
     }
     // SAFETY: the size says that the major is there.
     #[expect(unsafe_code, reason = "first look at a plugin's descriptor")]
-    let major = unsafe { (&raw const (*descriptor).abi_major).read() };
+    let major = unsafe { (*descriptor).abi_major };
     if major != abi::ABI_MAJOR {
         return Err(Defect::Major { plugin: major, host: abi::ABI_MAJOR });
     }

@@ -66,12 +66,12 @@ impl Guest {
     pub(crate) fn secret(self: &Arc<Self>, name: String, reply: SecretReply) {
         if self.phase() > Phase::Serving {
             // The answer must not come after `destroy` returned, so it comes before this does.
-            reply.answer(self.secrets.read(&name));
+            reply.answer(&self.secrets.read(&name));
             return;
         }
         let guest = Arc::clone(self);
         let reply = reply.holding(self.busy.token());
-        drop(self.runtime.spawn_blocking(move || reply.answer(guest.secrets.read(&name))));
+        drop(self.runtime.spawn_blocking(move || reply.answer(&guest.secrets.read(&name))));
     }
 }
 
@@ -100,13 +100,13 @@ impl SecretReply {
         reply
     }
 
-    fn answer(mut self, outcome: Result<Value, Failure>) {
+    fn answer(mut self, outcome: &Result<Value, Failure>) {
         self.send(outcome);
     }
 
-    fn send(&mut self, outcome: Result<Value, Failure>) {
+    fn send(&mut self, outcome: &Result<Value, Failure>) {
         let Some((callback, data)) = self.callback.take() else { return };
-        let (status, value, message) = match &outcome {
+        let (status, value, message) = match outcome {
             Ok(value) => (Status::Ok, value.as_slice(), ""),
             Err(failure) => (failure.status, [].as_slice(), failure.message.as_str()),
         };
@@ -120,7 +120,7 @@ impl SecretReply {
 
 impl Drop for SecretReply {
     fn drop(&mut self) {
-        self.send(Err(Failure::new(Status::Cancelled, "shutting down")));
+        self.send(&Err(Failure::new(Status::Cancelled, "shutting down")));
     }
 }
 

@@ -56,22 +56,18 @@ pub(crate) fn adopt(number: abi::Sock) -> Result<OwnedFd, Unfit> {
     // SAFETY: open, a connected stream socket, and by the contract the host's from now on.
     #[expect(unsafe_code, reason = "the socket changes owner here")]
     let socket = unsafe { OwnedFd::from_raw_fd(raw) };
-    match reset {
-        Some(error) => Err(Unfit::Reset(error)),
-        None => {
-            prepare(&socket).map_err(Unfit::Reset)?;
-            Ok(socket)
-        }
+    if let Some(error) = reset {
+        return Err(Unfit::Reset(error));
     }
+    prepare(&socket).map_err(Unfit::Reset)?;
+    Ok(socket)
 }
 
 /// Looks at a number. Gives the error of a connection that is over already.
 fn look(fd: BorrowedFd<'_>) -> Result<Option<Errno>, Unfit> {
     let raw = fd.as_raw_fd();
-    match sockopt::socket_type(fd) {
-        Err(_) => return Err(Unfit::NotASocket(raw)),
-        Ok(SocketType::STREAM) => {}
-        Ok(_) => return Err(Unfit::NotAStream(raw)),
+    if sockopt::socket_type(fd).map_err(|_| Unfit::NotASocket(raw))? != SocketType::STREAM {
+        return Err(Unfit::NotAStream(raw));
     }
     if sockopt::socket_acceptconn(fd) == Ok(true) {
         return Err(Unfit::Listening(raw));
@@ -183,12 +179,12 @@ mod tests {
         let file = File::open("/proc/self/exe").unwrap();
         let fresh =
             socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-        assert_eq!(adopt(number(&listener)), Err(Unfit::Listening(listener.as_raw_fd())));
-        assert_eq!(adopt(number(&udp)), Err(Unfit::NotAStream(udp.as_raw_fd())));
-        assert_eq!(adopt(number(&file)), Err(Unfit::NotASocket(file.as_raw_fd())));
-        assert_eq!(adopt(number(&fresh)), Err(Unfit::NotConnected(fresh.as_raw_fd())));
-        assert_eq!(adopt(-1), Err(Unfit::None));
-        assert_eq!(adopt(1 << 20), Err(Unfit::NotOpen(1 << 20)));
+        assert_eq!(adopt(number(&listener)).unwrap_err(), Unfit::Listening(listener.as_raw_fd()));
+        assert_eq!(adopt(number(&udp)).unwrap_err(), Unfit::NotAStream(udp.as_raw_fd()));
+        assert_eq!(adopt(number(&file)).unwrap_err(), Unfit::NotASocket(file.as_raw_fd()));
+        assert_eq!(adopt(number(&fresh)).unwrap_err(), Unfit::NotConnected(fresh.as_raw_fd()));
+        assert_eq!(adopt(-1).unwrap_err(), Unfit::None);
+        assert_eq!(adopt(1 << 20).unwrap_err(), Unfit::NotOpen(1 << 20));
         assert!(file.metadata().is_ok());
         assert!(listener.local_addr().is_ok());
     }
@@ -203,6 +199,6 @@ mod tests {
         let mut polled = [rustix::event::PollFd::new(&ours, rustix::event::PollFlags::IN)];
         rustix::event::poll(&mut polled, None).unwrap();
         let given = isize::try_from(ours.into_raw_fd()).unwrap();
-        assert_eq!(adopt(given), Err(Unfit::Reset(Errno::CONNRESET)));
+        assert_eq!(adopt(given).unwrap_err(), Unfit::Reset(Errno::CONNRESET));
     }
 }

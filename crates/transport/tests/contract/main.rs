@@ -1,0 +1,15 @@
+//! The host against plugins written in C, most of them hostile: what it refuses to load, and what it
+//! survives.
+
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod layers;
+#[cfg(test)]
+mod loading;
+#[cfg(test)]
+mod opening;
+#[cfg(test)]
+mod services;
