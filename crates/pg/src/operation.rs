@@ -23,14 +23,14 @@ macro_rules! operations {
                 }
             }
 
-            fn from_word(word: &str) -> Self {
+            fn from_word(word: &[u8]) -> Self {
                 match word {
-                    $($name => Self::$variant,)*
-                    "WITH" | "VALUES" | "TABLE" => Self::Select,
-                    "START" => Self::Begin,
-                    "END" => Self::Commit,
-                    "ABORT" => Self::Rollback,
-                    "ANALYSE" => Self::Analyze,
+                    $(word if word == $name.as_bytes() => Self::$variant,)*
+                    b"WITH" | b"VALUES" | b"TABLE" => Self::Select,
+                    b"START" => Self::Begin,
+                    b"END" => Self::Commit,
+                    b"ABORT" => Self::Rollback,
+                    b"ANALYSE" => Self::Analyze,
                     _ => Self::Other,
                 }
             }
@@ -91,9 +91,7 @@ impl Operation {
     /// From a command tag such as `INSERT 0 1`, with or without its terminator.
     pub fn from_command_tag(tag: &[u8]) -> Self {
         let end = tag.iter().position(|byte| !byte.is_ascii_alphabetic()).unwrap_or(tag.len());
-        tag.get(..end)
-            .and_then(|word| str::from_utf8(word).ok())
-            .map_or(Self::Other, Self::from_word)
+        Self::from_word(tag.get(..end).unwrap_or_default())
     }
 
     /// From the first keyword of SQL text, which may be cut short anywhere.
@@ -108,9 +106,7 @@ impl Operation {
             *slot = byte.to_ascii_uppercase();
             length += 1;
         }
-        word.get(..length)
-            .and_then(|word| str::from_utf8(word).ok())
-            .map_or(Self::Other, Self::from_word)
+        Self::from_word(word.get(..length).unwrap_or_default())
     }
 }
 
@@ -119,9 +115,15 @@ impl Operation {
 /// Source: `CommandComplete` in
 /// <https://www.postgresql.org/docs/current/protocol-message-formats.html>
 pub fn rows_in_command_tag(tag: &[u8]) -> Option<u64> {
-    let tag = tag.split(|byte| *byte == 0).next()?;
-    let word = tag.rsplit(|byte| *byte == b' ').next()?;
-    str::from_utf8(word).ok()?.parse().ok()
+    let text = tag.strip_suffix(b"\0").unwrap_or(tag);
+    let digits = text.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let (before, number) = text.split_at(text.len() - digits);
+    if digits == 0 || !before.ends_with(b" ") {
+        return None;
+    }
+    number
+        .iter()
+        .try_fold(0_u64, |sum, digit| sum.checked_mul(10)?.checked_add(u64::from(digit - b'0')))
 }
 
 fn is_word(byte: u8) -> bool {
@@ -188,6 +190,8 @@ mod tests {
             (b"REFRESH MATERIALIZED VIEW\0", Operation::Refresh, None),
             (b"COPY 18446744073709551615\0", Operation::Copy, Some(u64::MAX)),
             (b"COPY 18446744073709551616\0", Operation::Copy, None),
+            (b"CREATE2\0", Operation::Create, None),
+            (b"12\0", Operation::Other, None),
             (b"\0", Operation::Other, None),
             (b"", Operation::Other, None),
             (b"\xff\xff 1", Operation::Other, Some(1)),
