@@ -1,1 +1,32 @@
-//! One PostgreSQL session from the application to the database: listener, logins, relay, cancel, drain.
+//! One PostgreSQL session, from the application to the database.
+//!
+//! A connection goes through the modules in this order: [`listener`] accepts it, [`frontend`] reads
+//! its startup packet and logs the application in locally, [`backend`] opens a path, does TLS and
+//! logs in at the database, [`relay`] carries the bytes until one side ends. Whatever fails on the
+//! way becomes a PostgreSQL error that names target, hop and fix ([`ConnectionError`]).
+//!
+//! It is no pooler: one application session is one database session, so that LISTEN, temporary
+//! tables, SET, prepared statements, advisory locks, COPY and replication all just work.
+//!
+//! Start from [`Target`] and [`Server`].
+
+mod backend;
+mod cancel;
+mod clock;
+mod connection;
+mod conversation;
+mod error;
+mod farewell;
+mod frontend;
+mod listener;
+mod relay;
+mod server;
+mod socket;
+mod target;
+
+pub use backend::login::LoginError;
+pub use backend::tls::{TlsError, TrustError};
+pub use error::{Blame, ConnectionError};
+pub use frontend::auth::{LocalAuthError, Refused};
+pub use server::{Bound, Server, StartError};
+pub use target::{Parts as TargetParts, Target, TargetError};

@@ -1,0 +1,8 @@
+//! Towards the database: a path, TLS, and the login with the swapped credential.
+
+pub(crate) mod binding;
+pub(crate) mod dial;
+pub(crate) mod login;
+pub(crate) mod scram;
+pub(crate) mod stream;
+pub(crate) mod tls;

@@ -1,0 +1,93 @@
+//! A path to the database, from the target's transport.
+
+use std::time::Duration;
+
+use pgferry_config::Limits;
+use pgferry_transport::{CloseReason, Connection, OpenError, OpenRequest, Purpose, Status};
+use tokio::time::Instant;
+
+use crate::socket::Socket;
+use crate::target::Target;
+
+/// A connected socket, and a way to ask why it ended.
+pub(crate) struct Path {
+    pub(crate) socket: Socket,
+    pub(crate) closed: CloseReason,
+}
+
+/// How long a throttled transport is left alone if it does not say itself.
+const THROTTLED_PAUSE: Duration = Duration::from_millis(500);
+
+/// Opens a path, within the limit of `purpose`.
+///
+/// A refusal or an unreachable host fails at once. A transport that was throttled is asked again
+/// while there is time, and one whose peer broke the protocol is asked once more.
+///
+/// Cancel safety: dropping it cancels the open.
+pub(crate) async fn dial(
+    target: &Target,
+    user: Option<&str>,
+    purpose: Purpose,
+    client_label: &str,
+) -> Result<Path, OpenError> {
+    let limits = &target.limits;
+    let limit = match purpose {
+        Purpose::Cancel => limits.cancel,
+        Purpose::Session | Purpose::Probe => limits.tunnel_open,
+    };
+    let deadline = Instant::now() + limit;
+    let mut protocol_retried = false;
+    loop {
+        let remaining = deadline.saturating_duration_since(Instant::now());
+        let request = request(target, limits, user, purpose, client_label, remaining);
+        let error = match target.instance.open(request).await {
+            Ok(connection) => return path(connection),
+            Err(error) => error,
+        };
+        let pause = match error.status {
+            Status::Throttled => error.retry_after.unwrap_or(THROTTLED_PAUSE),
+            Status::Protocol if !protocol_retried => Duration::ZERO,
+            _ => return Err(error),
+        };
+        protocol_retried |= error.status == Status::Protocol;
+        // Spread out, so that throttled clients do not come back together.
+        let pause = pause.mul_f64(rand::random_range(1.0..1.5));
+        if Instant::now() + pause >= deadline {
+            return Err(error);
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
+
+fn request(
+    target: &Target,
+    limits: &Limits,
+    user: Option<&str>,
+    purpose: Purpose,
+    client_label: &str,
+    limit: Duration,
+) -> OpenRequest {
+    OpenRequest {
+        host: target.dial.host.clone(),
+        port: target.dial.port,
+        database: target.database.clone(),
+        user: user.map(str::to_owned),
+        purpose,
+        limit,
+        tcp_limit: limits.tcp,
+        idle_tunnel: limits.idle_tunnel,
+        client_label: Some(client_label.to_owned()),
+    }
+}
+
+fn path(connection: Connection) -> Result<Path, OpenError> {
+    match Socket::from_fd(connection.socket) {
+        Ok(socket) => Ok(Path { socket, closed: connection.closed }),
+        Err(error) => Err(OpenError {
+            status: Status::Internal,
+            message: format!("the transport's socket cannot be used: {error}"),
+            hint: None,
+            retry_after: None,
+        }),
+    }
+}

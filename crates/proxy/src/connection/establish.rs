@@ -1,0 +1,173 @@
+//! From an accepted socket to a session that the database has opened.
+
+use std::sync::Arc;
+
+use pgferry_credentials::Lease;
+use pgferry_pg::startup::{Outcome, StartupMessage};
+use pgferry_telemetry::Phase;
+use pgferry_transport::{CloseReason as PathEnd, Purpose};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::timings::Timings;
+use crate::backend::dial::{Path, dial};
+use crate::backend::login::{LoggedIn, LoginError, login};
+use crate::backend::stream::{Backend, Security};
+use crate::backend::tls::TlsError;
+use crate::cancel::cancel;
+use crate::conversation::Conversation;
+use crate::error::ConnectionError;
+use crate::frontend::opening::opening;
+use crate::relay::{Drain, REASON_LIMIT};
+use crate::socket::Socket;
+use crate::target::Target;
+
+/// What a connection turned out to be.
+pub(super) enum Established {
+    Session(Box<Opened>),
+    /// A cancel request; it has been dealt with.
+    Cancelled,
+}
+
+/// A session that the database has opened.
+pub(super) struct Opened {
+    pub(super) startup: StartupMessage,
+    pub(super) user: String,
+    pub(super) logged_in: LoggedIn,
+    pub(super) path_end: PathEnd,
+    pub(super) timings: Timings,
+    /// Counts against the target's limit as long as the session lasts.
+    pub(super) slot: OwnedSemaphorePermit,
+}
+
+/// Reads what the application wants, logs it in locally, and only then touches credential and
+/// transport.
+///
+/// Cancel safety: none; dropping it gives the connection up.
+pub(super) async fn establish(
+    target: &Arc<Target>,
+    client: &mut Conversation<Socket>,
+    label: &str,
+    drain: &Drain,
+    accepted: Instant,
+) -> Result<Established, ConnectionError> {
+    let limit = target.limits.local_login;
+    let in_time = |_| ConnectionError::LocalLoginTimeout(limit);
+    let startup = match timeout_at(accepted + limit, opening(client)).await.map_err(in_time)?? {
+        Outcome::Startup(startup) => startup,
+        Outcome::Cancel(key) => {
+            target.local_auth.check_owner(&client.stream).await?;
+            cancel(target, &key, label).await;
+            return Ok(Established::Cancelled);
+        }
+    };
+    if drain.soft.is_cancelled() {
+        return Err(ConnectionError::Draining);
+    }
+    let slot = Arc::clone(&target.slots)
+        .try_acquire_owned()
+        .map_err(|_| ConnectionError::TooManyConnections(target.limits.connections))?;
+    let mut timings = Timings::default();
+    let work = async {
+        timeout_at(accepted + limit, local_login(target, client, &startup))
+            .await
+            .map_err(in_time)?
+    };
+    timings.phase(&target.metrics, Phase::LocalLogin, work).await?;
+    let opened = tokio::select! {
+        opened = open(target, startup, timings, slot, label) => opened?,
+        () = client.stream.closed_by_peer() => return Err(ConnectionError::ClientGone),
+        () = drain.hard.cancelled() => return Err(ConnectionError::Draining),
+    };
+    Ok(Established::Session(Box::new(opened)))
+}
+
+/// Settles the protocol version, then checks who the application is.
+async fn local_login(
+    target: &Target,
+    client: &mut Conversation<Socket>,
+    startup: &StartupMessage,
+) -> Result<(), ConnectionError> {
+    if let Some(negotiate) = startup.negotiate() {
+        client.send(&negotiate.encode()).await.map_err(|_| ConnectionError::ClientGone)?;
+    }
+    target.local_auth.login(client, startup).await
+}
+
+/// Credential, path, TLS, login: each with its limit.
+async fn open(
+    target: &Target,
+    startup: StartupMessage,
+    mut timings: Timings,
+    slot: OwnedSemaphorePermit,
+    label: &str,
+) -> Result<Opened, ConnectionError> {
+    let metrics = &target.metrics;
+    let lease = timings.phase(metrics, Phase::Credentials, lease(target)).await?;
+    let user = lease.user().to_owned();
+    let path = async {
+        dial(target, Some(&user), Purpose::Session, label).await.map_err(ConnectionError::Transport)
+    };
+    let Path { socket, closed: mut path_end } =
+        timings.phase(metrics, Phase::Transport, path).await?;
+    let tls = explained(&mut path_end, tls(target, socket));
+    let (backend, security) = timings.phase(metrics, Phase::Tls, tls).await?;
+    let began = Instant::now();
+    let login = explained(&mut path_end, server_login(target, backend, security, &startup, &lease));
+    let logged_in = login.await.inspect_err(|error| {
+        Timings::failed(metrics, Phase::Auth, began.elapsed(), error);
+    })?;
+    timings.passed(metrics, Phase::Auth, logged_in.authenticated_at - began);
+    timings.passed(metrics, Phase::Parameters, logged_in.authenticated_at.elapsed());
+    Ok(Opened { startup, user, logged_in, path_end, timings, slot })
+}
+
+async fn lease(target: &Target) -> Result<Lease, ConnectionError> {
+    let limit = target.limits.credentials;
+    let lease = timeout(limit, target.source.resolve()).await;
+    Ok(lease.map_err(|_| ConnectionError::CredentialsTimeout(limit))??)
+}
+
+async fn tls(target: &Target, socket: Socket) -> Result<(Backend, Security), ConnectionError> {
+    let limit = target.limits.tls;
+    let connected = timeout(limit, target.tls.connect(socket)).await;
+    Ok(connected.map_err(|_| ConnectionError::TlsTimeout(limit))??)
+}
+
+async fn server_login(
+    target: &Target,
+    backend: Backend,
+    security: Security,
+    startup: &StartupMessage,
+    lease: &Lease,
+) -> Result<LoggedIn, ConnectionError> {
+    let database = target.database.as_deref().map(str::as_bytes);
+    let startup =
+        startup.for_backend(lease.user().as_bytes(), database).map_err(LoginError::from)?;
+    let limit = target.limits.server_login;
+    let logged_in = timeout(limit, login(backend, security, &startup, lease)).await;
+    Ok(logged_in.map_err(|_| ConnectionError::LoginTimeout(limit))??)
+}
+
+/// Puts the transport's own words in the place of a bare "connection closed", if it has any.
+async fn explained<T>(
+    path_end: &mut PathEnd,
+    work: impl Future<Output = Result<T, ConnectionError>>,
+) -> Result<T, ConnectionError> {
+    let error = match work.await {
+        Ok(done) => return Ok(done),
+        Err(error) => error,
+    };
+    let lost = matches!(
+        error,
+        ConnectionError::Tls(TlsError::Closed | TlsError::Io(_))
+            | ConnectionError::Login(LoginError::Closed | LoginError::Io(_))
+    );
+    if lost
+        && let Some(closed) = path_end.wait(REASON_LIMIT).await
+        && !closed.message.is_empty()
+    {
+        return Err(ConnectionError::PathLost(closed.message));
+    }
+    Err(error)
+}

@@ -1,0 +1,179 @@
+//! A session from the database's first `ReadyForQuery` to its last byte.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use pgferry_pg::frame::Message;
+use pgferry_pg::message::backend::{AUTHENTICATION_OK, backend_key_data, ready_for_query};
+use pgferry_pg::message::frontend::TERMINATE;
+use pgferry_pg::message::{MessageError, TransactionStatus};
+use pgferry_pg::session::{Session, Tick};
+use pgferry_pg::{CancelKey, ErrorReport, SqlState};
+use pgferry_telemetry::{CloseReason, Origin, Severity};
+use tokio::io::AsyncWriteExt as _;
+use tokio::time::timeout;
+use tracing::{debug, warn};
+
+use super::establish::Opened;
+use crate::backend::login::LoggedIn;
+use crate::backend::stream::Backend;
+use crate::cancel::Registered;
+use crate::conversation::Conversation;
+use crate::farewell::farewell;
+use crate::relay::{Drain, End, REASON_LIMIT, Relay};
+use crate::socket::Socket;
+use crate::target::Target;
+
+/// How long the database gets to take our goodbye.
+const GOODBYE_LIMIT: Duration = Duration::from_secs(1);
+
+/// Hands the application the database's greeting, relays, and says the last words.
+pub(super) async fn run(
+    target: &Target,
+    client: Conversation<Socket>,
+    opened: Opened,
+    thread: usize,
+    drain: &Drain,
+) -> CloseReason {
+    let Opened { startup, logged_in, mut path_end, slot: _slot, .. } = opened;
+    let LoggedIn { mut backend, excess, greeting, cancel_key, status, .. } = logged_in;
+    let activity = Arc::default();
+    let registered = cancel_key.map(|theirs| {
+        let version = startup.effective_version();
+        target.cancel_keys.register(theirs, version, Arc::clone(&activity))
+    });
+    let session = Session::new(startup.replication());
+    let session = at_rest(session, status);
+    let (mut frontend, early) = client.into_parts();
+    let greeting = match whole_greeting(&greeting, registered.as_ref().map(Registered::key), status)
+    {
+        Ok(greeting) => greeting,
+        Err(error) => {
+            warn!(target = target.name, %error, "the greeting cannot be encoded");
+            return CloseReason::ProtocolError;
+        }
+    };
+    let sides = ((&mut frontend, early), (&mut backend, excess));
+    let mut relay = Relay::new(sides.0, sides.1, session, target, thread, activity);
+    let end = relay.run(greeting, drain).await;
+    let can_speak = relay.can_speak();
+    drop(registered);
+    let why = match &end {
+        End::ServerLost(_) => path_end.wait(REASON_LIMIT).await.map(|closed| closed.message),
+        _ => None,
+    };
+    let report = report(&target.name, &end, why.as_deref());
+    say_goodbye(target, &mut frontend, &mut backend, &end, report.as_ref().filter(|_| can_speak))
+        .await;
+    if let Some(report) = report {
+        note(target, &end, &report, can_speak);
+    }
+    close_reason(&end)
+}
+
+/// The session after the database's first `ReadyForQuery`, which went by before the relay.
+fn at_rest(mut session: Session, status: TransactionStatus) -> Session {
+    let ready = ready_for_query(status);
+    let message = Message { tag: b'Z', body_len: 1, prefix: ready.get(5..).unwrap_or_default() };
+    session.on_backend(message, Tick(0), &mut |_| {});
+    session
+}
+
+/// `AuthenticationOk`, what the database told, our own cancel key, `ReadyForQuery`.
+fn whole_greeting(
+    told: &[u8],
+    key: Option<&CancelKey>,
+    status: TransactionStatus,
+) -> Result<Bytes, MessageError> {
+    let mut greeting = BytesMut::with_capacity(told.len() + 64);
+    greeting.put_slice(&AUTHENTICATION_OK);
+    greeting.put_slice(told);
+    if let Some(key) = key {
+        greeting.put_slice(&backend_key_data(key)?);
+    }
+    greeting.put_slice(&ready_for_query(status));
+    Ok(greeting.freeze())
+}
+
+/// What the application is told about an end that the database did not explain itself.
+fn report(target: &str, end: &End, why: Option<&str>) -> Option<ErrorReport> {
+    match end {
+        End::ClientClosed | End::ClientLost | End::ServerClosed => None,
+        End::ClientProtocol(error) => {
+            let message = format!("target \"{target}\": client: {error}");
+            Some(ErrorReport::fatal(SqlState::PROTOCOL_VIOLATION, message))
+        }
+        End::ServerProtocol(error) => {
+            let message = format!("target \"{target}\": session: from the server: {error}");
+            Some(ErrorReport::fatal(SqlState::PROTOCOL_VIOLATION, message))
+        }
+        End::ServerLost(error) => {
+            let why = match (why, error) {
+                (Some(why), _) if !why.is_empty() => why.to_owned(),
+                (_, Some(error)) => {
+                    format!("session: the connection to the database broke: {error}")
+                }
+                (_, None) => "session: the connection to the database was closed".to_owned(),
+            };
+            let message = format!("target \"{target}\": {why}");
+            Some(ErrorReport::fatal(SqlState::CONNECTION_FAILURE, message).with_hint(
+                "Whether the last statement or commit took effect is not known. Connect again: \
+                 pgferry opens a new path.",
+            ))
+        }
+        End::Drained | End::DrainedHard => {
+            let message = format!("target \"{target}\": session: pgferry is shutting down");
+            Some(
+                ErrorReport::fatal(SqlState::ADMIN_SHUTDOWN, message)
+                    .with_hint("Connect again when pgferry has been restarted."),
+            )
+        }
+    }
+}
+
+async fn say_goodbye(
+    target: &Target,
+    frontend: &mut Socket,
+    backend: &mut Backend,
+    end: &End,
+    report: Option<&ErrorReport>,
+) {
+    let to_backend = async {
+        // An idle database is told in its own language; a broken path is not worth the try.
+        if matches!(end, End::Drained) {
+            backend.write_all(&TERMINATE).await?;
+        }
+        backend.shutdown().await
+    };
+    let to_frontend = async {
+        if !matches!(end, End::ClientLost) {
+            let words = report.map(ErrorReport::encode).unwrap_or_default();
+            farewell(frontend, &words).await;
+        }
+    };
+    let ((), shut) = tokio::join!(to_frontend, timeout(GOODBYE_LIMIT, to_backend));
+    if let Ok(Err(error)) = shut {
+        debug!(target = target.name, %error, "the database left before our goodbye");
+    }
+}
+
+fn note(target: &Target, end: &End, report: &ErrorReport, told: bool) {
+    let origin = if matches!(end, End::ServerLost(_)) { Origin::Transport } else { Origin::Proxy };
+    target.metrics.error(Severity::Fatal, report.sql_state.as_str(), origin);
+    if !matches!(end, End::Drained) {
+        // In the middle of a message nothing can be said: then the log alone has it.
+        warn!(target = target.name, error = report.message, told, "session ended");
+    }
+}
+
+fn close_reason(end: &End) -> CloseReason {
+    match end {
+        End::ClientClosed => CloseReason::ClientClosed,
+        End::ClientLost => CloseReason::ClientLost,
+        End::ServerClosed => CloseReason::ServerClosed,
+        End::ServerLost(_) => CloseReason::TransportLost,
+        End::ClientProtocol(_) | End::ServerProtocol(_) => CloseReason::ProtocolError,
+        End::Drained | End::DrainedHard => CloseReason::Shutdown,
+    }
+}

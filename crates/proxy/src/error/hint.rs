@@ -1,0 +1,122 @@
+//! What to do about an error: the HINT of each.
+
+use super::ConnectionError;
+use crate::backend::login::LoginError;
+use crate::backend::tls::TlsError;
+use crate::frontend::auth::Refused;
+
+impl ConnectionError {
+    /// The fix, where there is one to name.
+    pub(super) fn hint(&self, target: &str) -> Option<String> {
+        match self {
+            Self::ClientGone | Self::Opening(_) | Self::ClientMessage(_) | Self::PathLost(_) => {
+                None
+            }
+            Self::LocalLoginTimeout(_) => {
+                Some(limit("local_login", "The client connected but did not finish its login."))
+            }
+            Self::Refused(error) => Some(refused_hint(error, target)),
+            Self::TooManyConnections(_) => Some(
+                "Close some clients, or raise connections in [limits] and check the database's \
+                 own max_connections."
+                    .to_owned(),
+            ),
+            Self::Draining => Some("Connect again when pgferry has been restarted.".to_owned()),
+            Self::Credentials(_) => {
+                Some(format!("See [targets.{target}] credential in the configuration."))
+            }
+            Self::CredentialsTimeout(_) => {
+                Some(limit("credentials", "Fetching the credential took too long."))
+            }
+            Self::Transport(error) => error.hint.clone(),
+            Self::Tls(error) => tls_hint(error, target),
+            Self::TlsTimeout(_) => Some(limit(
+                "tls",
+                "Something accepts connections at the database's address but does not answer: \
+                 check host and port.",
+            )),
+            Self::Login(error) => login_hint(error, target),
+            Self::LoginTimeout(_) => Some(limit(
+                "server_login",
+                "The database accepted the connection but is not ready: it may be starting, \
+                 resuming or overloaded.",
+            )),
+        }
+    }
+}
+
+fn limit(key: &str, what: &str) -> String {
+    format!("{what} The limit is {key} in [limits].")
+}
+
+fn refused_hint(error: &Refused, target: &str) -> String {
+    match error {
+        Refused::OtherUser(_) => format!(
+            "Only processes of the user who runs pgferry, and root, may connect. For others, set \
+             [targets.{target}] local_auth = {{ kind = \"scram\", password_file = \"…\" }}."
+        ),
+        Refused::UnknownOwner(_) => format!(
+            "A client in a container or another network namespace has no owner here: set \
+             [targets.{target}] local_auth = {{ kind = \"scram\", password_file = \"…\" }}."
+        ),
+        Refused::WrongUser(_) | Refused::WrongPassword(_) => format!(
+            "This is pgferry's local password (local_auth of [targets.{target}]), not the \
+             database's."
+        ),
+        Refused::Scram(_) => {
+            "The client's SCRAM-SHA-256 is at fault; try another driver version.".to_owned()
+        }
+    }
+}
+
+fn tls_hint(error: &TlsError, target: &str) -> Option<String> {
+    let hint = match error {
+        TlsError::Refused => format!(
+            "Turn ssl on at the server, or, if the path is safe without, set [targets.{target}] \
+             database.tls = \"disable\"."
+        ),
+        TlsError::NotPostgres(_) => "Check database.host and database.port.".to_owned(),
+        TlsError::WrongName { .. } => format!(
+            "Set [targets.{target}] database.host to the endpoint's own name, and reach another \
+             address with database.address."
+        ),
+        TlsError::UnknownIssuer => format!(
+            "Set [targets.{target}] database.ca_file to the authority's certificate; for RDS it \
+             is in the regional bundle."
+        ),
+        TlsError::Expired => {
+            "Renew the server's certificate, and check this machine's clock.".to_owned()
+        }
+        TlsError::Closed | TlsError::Io(_) => {
+            "Something between accepts connections and closes them: check that the database runs \
+             and allows this path."
+                .to_owned()
+        }
+        TlsError::Handshake(_) => return None,
+    };
+    Some(hint)
+}
+
+fn login_hint(error: &LoginError, target: &str) -> Option<String> {
+    let hint = match error {
+        LoginError::Rejected { fields, .. } if fields.sql_state()?.class() == "28" => format!(
+            "The database refused pgferry's own credential: check [targets.{target}] credential."
+        ),
+        LoginError::CleartextRefused => format!(
+            "Set [targets.{target}] database.tls = \"verify-full\", or let the server use \
+             SCRAM-SHA-256."
+        ),
+        LoginError::Unsupported(_) => {
+            "Let the server use scram-sha-256 for this user in pg_hba.conf.".to_owned()
+        }
+        LoginError::Scram(_) | LoginError::ScramIterations | LoginError::ScramUnfinished => {
+            "If this is not the server you expect, somebody may stand between.".to_owned()
+        }
+        LoginError::ZeroByte => format!("Check user and password of [targets.{target}]."),
+        LoginError::Closed | LoginError::Io(_) => {
+            "Look into the database's log for the reason.".to_owned()
+        }
+        LoginError::Rejected { .. } | LoginError::Protocol(_) | LoginError::TooMuch => return None,
+    };
+    Some(hint)
+}

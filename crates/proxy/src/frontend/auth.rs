@@ -1,0 +1,168 @@
+//! Local login: who may use a listener. Nothing else has happened yet when it runs.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use pgferry_pg::message::Raw;
+use pgferry_pg::message::backend::{
+    authentication_sasl, authentication_sasl_continue, authentication_sasl_final,
+};
+use pgferry_pg::message::frontend::{SaslInitialResponse, decode_sasl_response};
+use pgferry_pg::scram;
+use pgferry_pg::startup::StartupMessage;
+use zeroize::Zeroizing;
+
+use super::owner;
+use crate::conversation::Conversation;
+use crate::error::ConnectionError;
+use crate::socket::Socket;
+
+/// Who may use a listener.
+#[derive(Debug)]
+pub(crate) enum LocalAuth {
+    SameUser,
+    Scram { user: Option<String>, verifier: Arc<scram::Verifier> },
+    Trust,
+}
+
+/// Why an application was turned away. Its own fault, or an attack.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// `same-user`: another user's process.
+    #[error("the connection comes from a process of user {0}, not of the one who runs pgferry")]
+    OtherUser(u32),
+    /// `same-user`: the owner cannot be told.
+    #[error("cannot tell whose process this connection comes from: {0}")]
+    UnknownOwner(String),
+    /// `scram`: another user name than the configured one.
+    #[error("password authentication failed for user \"{0}\"")]
+    WrongUser(String),
+    /// `scram`: a wrong password.
+    #[error("password authentication failed for user \"{0}\"")]
+    WrongPassword(String),
+    /// `scram`: an exchange that does not follow its rules.
+    #[error("the SCRAM exchange is broken: {0}")]
+    Scram(String),
+}
+
+/// A password file that cannot be used for local login. The user's fault.
+#[derive(Debug, thiserror::Error)]
+pub enum LocalAuthError {
+    /// The file cannot be read.
+    #[error("{}: {source}", .file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Its first line is empty.
+    #[error("the first line of {} is empty: it has to be the password", .0.display())]
+    Empty(PathBuf),
+}
+
+/// PostgreSQL's own default (`scram_iterations`).
+const ITERATIONS: NonZeroU32 = NonZeroU32::new(4096).unwrap();
+/// The longest answer: a SCRAM message, with the mechanism's name in front.
+const ANSWER_MAX: usize = scram::MESSAGE_MAX + 64;
+
+impl LocalAuth {
+    pub(crate) fn new(plan: &pgferry_config::LocalAuth) -> Result<Self, LocalAuthError> {
+        match plan {
+            pgferry_config::LocalAuth::SameUser => Ok(Self::SameUser),
+            pgferry_config::LocalAuth::Trust => Ok(Self::Trust),
+            pgferry_config::LocalAuth::Scram { user, password_file: file } => {
+                let text = std::fs::read(file)
+                    .map(Zeroizing::new)
+                    .map_err(|source| LocalAuthError::Unreadable { file: file.clone(), source })?;
+                let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+                let line = line.strip_suffix(b"\r").unwrap_or(line);
+                if line.is_empty() {
+                    return Err(LocalAuthError::Empty(file.clone()));
+                }
+                let verifier = scram::Verifier::derive(line, rand::random(), ITERATIONS);
+                Ok(Self::Scram { user: user.clone(), verifier: Arc::new(verifier) })
+            }
+        }
+    }
+
+    /// Checks the peer's owner, where that is what the listener goes by. Also done for a cancel
+    /// request, which carries no other proof than its key.
+    pub(crate) async fn check_owner(&self, socket: &Socket) -> Result<(), ConnectionError> {
+        if !matches!(self, Self::SameUser) {
+            return Ok(());
+        }
+        let uid = owner::of(socket)
+            .await
+            .map_err(|error| ConnectionError::Refused(Refused::UnknownOwner(error.to_string())))?;
+        if uid == 0 || uid == owner::own() {
+            return Ok(());
+        }
+        Err(ConnectionError::Refused(Refused::OtherUser(uid)))
+    }
+
+    /// Lets the application in, or says why not. `AuthenticationOk` is not sent here: it goes out
+    /// when the database has let us in too.
+    ///
+    /// Cancel safety: none; a half-done exchange cannot be taken up again.
+    pub(crate) async fn login(
+        &self,
+        client: &mut Conversation<Socket>,
+        startup: &StartupMessage,
+    ) -> Result<(), ConnectionError> {
+        match self {
+            Self::Trust => Ok(()),
+            Self::SameUser => self.check_owner(&client.stream).await,
+            Self::Scram { user, verifier } => {
+                let name = String::from_utf8_lossy(startup.user()).into_owned();
+                scram_login(client, verifier, &name).await?;
+                match user {
+                    Some(user) if *user != name => {
+                        Err(ConnectionError::Refused(Refused::WrongUser(name)))
+                    }
+                    _ => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+async fn scram_login(
+    client: &mut Conversation<Socket>,
+    verifier: &Arc<scram::Verifier>,
+    user: &str,
+) -> Result<(), ConnectionError> {
+    client.send(&authentication_sasl(&[scram::MECHANISM])?).await.map_err(gone)?;
+    let first = SaslInitialResponse::decode(&answer(client).await?)?;
+    if first.mechanism.as_ref() != scram::MECHANISM.as_bytes() {
+        return Err(broken("a mechanism was chosen that was not offered"));
+    }
+    let nonce = scram::ServerNonce::from_random(&rand::random());
+    let (exchange, server_first) = scram::Exchange::new(Arc::clone(verifier))
+        .client_first(&first.data.unwrap_or_default(), &nonce)
+        .map_err(|error| scram_error(error, user))?;
+    client.send(&authentication_sasl_continue(server_first.as_bytes())?).await.map_err(gone)?;
+    let last = decode_sasl_response(&answer(client).await?)?;
+    let server_final = exchange.client_final(&last).map_err(|error| scram_error(error, user))?;
+    client.send(&authentication_sasl_final(server_final.as_bytes())?).await.map_err(gone)
+}
+
+async fn answer(client: &mut Conversation<Socket>) -> Result<Raw, ConnectionError> {
+    Ok(client.next(ANSWER_MAX).await?)
+}
+
+fn scram_error(error: scram::ScramError, user: &str) -> ConnectionError {
+    ConnectionError::Refused(match error {
+        scram::ScramError::WrongPassword => Refused::WrongPassword(user.to_owned()),
+        other => Refused::Scram(other.to_string()),
+    })
+}
+
+fn broken(what: &str) -> ConnectionError {
+    ConnectionError::Refused(Refused::Scram(what.to_owned()))
+}
+
+fn gone(_error: std::io::Error) -> ConnectionError {
+    ConnectionError::ClientGone
+}

@@ -1,0 +1,80 @@
+//! A target at run time: everything a connection needs, made once.
+
+use std::sync::Arc;
+
+use pgferry_config::{Endpoint, Limits};
+use pgferry_credentials::Source;
+use pgferry_telemetry::{TargetHealth, TargetMetrics};
+use pgferry_transport::Instance;
+use tokio::sync::Semaphore;
+
+use crate::backend::tls::{Tls, TrustError};
+use crate::cancel::CancelKeys;
+use crate::frontend::auth::{LocalAuth, LocalAuthError};
+
+/// One database as an application sees it, ready to serve. Shared by its connections.
+pub struct Target {
+    pub(crate) name: String,
+    pub(crate) dial: Endpoint,
+    pub(crate) database: Option<String>,
+    pub(crate) instance: Arc<Instance>,
+    pub(crate) source: Source,
+    pub(crate) tls: Tls,
+    pub(crate) local_auth: LocalAuth,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) metrics: Arc<TargetMetrics>,
+    pub(crate) health: TargetHealth,
+    pub(crate) cancel_keys: CancelKeys,
+    pub(crate) slots: Arc<Semaphore>,
+}
+
+/// What the rest of the program gives a target.
+pub struct Parts {
+    /// The transport that opens its paths.
+    pub instance: Arc<Instance>,
+    /// Who pgferry is to the database.
+    pub source: Source,
+    /// How long each step may take.
+    pub limits: Arc<Limits>,
+    /// What is counted for it.
+    pub metrics: Arc<TargetMetrics>,
+    /// What is known about its readiness.
+    pub health: TargetHealth,
+}
+
+/// A target that cannot be served. The user's fault, found at the start.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    /// Its roots or its host name.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// Its local password.
+    #[error("local_auth: {0}")]
+    LocalAuth(#[from] LocalAuthError),
+}
+
+impl Target {
+    /// Loads roots and local password; touches no network.
+    pub fn new(plan: &pgferry_config::Target, parts: Parts) -> Result<Self, TargetError> {
+        let Parts { instance, source, limits, metrics, health } = parts;
+        Ok(Self {
+            name: plan.name.clone(),
+            dial: plan.database.dial().clone(),
+            database: plan.database.name.clone(),
+            tls: Tls::new(&plan.database)?,
+            local_auth: LocalAuth::new(&plan.local_auth)?,
+            cancel_keys: CancelKeys::default(),
+            slots: Arc::new(Semaphore::new(limits.connections)),
+            instance,
+            source,
+            limits,
+            metrics,
+            health,
+        })
+    }
+
+    /// Its name in configuration, metrics and messages.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
