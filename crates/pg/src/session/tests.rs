@@ -225,6 +225,17 @@ fn a_suspended_portal_ends_the_operation_of_its_execute() {
 }
 
 #[test]
+fn each_step_before_execute_has_one_answer() {
+    for (asked, tag) in [(b'P', b'1'), (b'B', b'2'), (b'C', b'3'), (b'D', b'T'), (b'D', b'n')] {
+        let mut driven = Driven::new();
+        driven.ask(&[asked, asked, b'H']).answers(&[(b't', ""), (tag, "")]);
+        assert!(driven.session.in_flight(), "{tag} answers one of two");
+        driven.answers(&[(tag, "")]);
+        assert!(!driven.session.in_flight() && !driven.session.is_idle());
+    }
+}
+
+#[test]
 fn the_sync_libpq_sends_behind_execute_is_ignored_once_copying_begins() {
     let mut driven = Driven::new();
     driven.ask(b"PBES").answers(&[(b'1', ""), (b'2', ""), (b'G', "")]);
