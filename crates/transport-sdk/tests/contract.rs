@@ -14,6 +14,7 @@ use std::io::Read;
 use fake::{CREATE, Done, Event, FakeHost, Instance, descriptor};
 use linked::{dialled, link, linked, named};
 use pgferry_transport_abi::{Flags, Status};
+use pgferry_transport_sdk::State;
 use serde_json::{Value, json};
 
 #[test]
@@ -89,6 +90,20 @@ fn destroy_answers_what_is_in_flight_and_says_why_streams_end() {
 fn destroy_returns_when_a_transport_never_stops_shutting_down() {
     let host = FakeHost::new();
     linked(&host, r#"{"fault": "shutdown-hangs"}"#).destroy();
+    host.no_more_events();
+}
+
+#[test]
+fn a_host_that_was_kept_is_silent_after_destroy() {
+    let host = FakeHost::new();
+    let instance = linked(&host, "{}");
+    instance.open(1, &named("escape"));
+    assert_eq!(host.done().status, Status::INTERNAL);
+    instance.destroy();
+    host_said_goodbye(&host);
+    let kept = subject::ESCAPED.lock().unwrap().take().unwrap();
+    kept.state(State::Up, "I am back");
+    kept.counter("ghosts", "Ghosts.", &[]).increment();
     host.no_more_events();
 }
 

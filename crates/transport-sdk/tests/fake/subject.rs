@@ -4,7 +4,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context as TaskContext, Poll};
 
 use pgferry_transport_sdk::{
@@ -71,6 +71,10 @@ impl Transport for Subject {
                 let secret = cx.secret(&target.database.unwrap()).await?;
                 Ok(Stream::serve(echo).with_detail("secret", shown(&secret)))
             }
+            "escape" => {
+                *ESCAPED.lock().unwrap() = Some(cx.host().clone());
+                Err(Error::internal("gone"))
+            }
             "services" => {
                 self.host.state(State::Degraded, "slow");
                 self.host.counter("opens", "Opens.", &[("to", "db")]).increment();
@@ -90,6 +94,9 @@ impl Transport for Subject {
 }
 
 export_transport!(Subject, "subject");
+
+/// A host that something outside the instance kept.
+pub(crate) static ESCAPED: Mutex<Option<Host>> = Mutex::new(None);
 
 async fn local(target: &Target) -> Result<TcpStream, Error> {
     Ok(TcpStream::connect(("127.0.0.1", target.port)).await?)

@@ -29,7 +29,8 @@ impl Transport for Tcp {
         let address = format!("{}:{}", target.host, target.port);
         let dial = TcpStream::connect((target.host.as_str(), target.port));
         let late = || Error::timeout(format!("{address} did not answer"));
-        let socket = timeout(target.tcp_limit, dial).await.map_err(|_| late())??;
+        let dialled = timeout(target.tcp_limit, dial).await.map_err(|_| late())?;
+        let socket = dialled.map_err(|e| Error::unreachable(format!("{address}: {e}")))?;
         tracing::debug!(address, "connected");
         Ok(Stream::tcp(socket)?.with_detail("peer", address))
     }
