@@ -49,7 +49,7 @@ enum State {
     Silent,
     Listening {
         reason: oneshot::Receiver<Closed>,
-        _stream: StreamGuard,
+        stream: StreamGuard,
     },
     Known(Closed),
 }
@@ -60,7 +60,7 @@ impl CloseReason {
     }
 
     pub(crate) fn listening(reason: oneshot::Receiver<Closed>, stream: StreamGuard) -> Self {
-        Self(State::Listening { reason, _stream: stream })
+        Self(State::Listening { reason, stream })
     }
 
     /// Waits for the transport to say why the stream ended. Gives `None` at once if it never will,
@@ -77,6 +77,14 @@ impl CloseReason {
             Ok(Err(_dropped)) => State::Silent,
         };
         self.known()
+    }
+
+    /// The op that the stream came from, while it may still end with a reason.
+    pub(crate) fn op(&self) -> Option<u64> {
+        match &self.0 {
+            State::Listening { stream, .. } => Some(stream.op),
+            State::Silent | State::Known(_) => None,
+        }
     }
 
     fn known(&self) -> Option<Closed> {

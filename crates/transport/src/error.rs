@@ -202,6 +202,9 @@ pub enum Defect {
     /// The entry gave NULL.
     #[error("its entry gave no descriptor")]
     NoDescriptor,
+    /// The entry does not always give the same descriptor.
+    #[error("its entry gives another descriptor at every call")]
+    Changing,
     /// The entry gave a pointer that cannot point to a descriptor.
     #[error("its descriptor is not aligned")]
     Misaligned,

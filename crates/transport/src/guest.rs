@@ -11,15 +11,12 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 
 use crate::canceller::Canceller;
-use crate::connection::{CloseReason, Closed, Connection, Detail};
 use crate::dial::Dialler;
 use crate::error::{Failure, LoadFailure, OpenError};
 use crate::metrics::Metrics;
-use crate::ops::{Answer, Cancel, Ops, StreamGuard, Terms, Verdict, WithSocket};
+use crate::ops::{Answer, Cancel, Ops, Terms};
 use crate::plugin::{Handle, Plugin};
-use crate::reply::Reply;
 use crate::secret::Secrets;
-use crate::socket::{Unfit, adopt};
 use crate::standing::{Phase, Standing};
 use crate::tcp::Limits;
 use crate::watchdog::Watchdog;
@@ -99,8 +96,7 @@ impl Guest {
         match outcome {
             Ok(Ok(handle)) => Ok(handle),
             Ok(Err(status)) => {
-                let words =
-                    said.map_or_else(|| "it does not say why".to_owned(), |said| said.message);
+                let words = said.map_or_else(|| WORDLESS.to_owned(), |said| said.message);
                 Err(refusal(status, words))
             }
             Err(RecvTimeoutError::Timeout) => {
@@ -175,16 +171,13 @@ impl Guest {
             return;
         }
         self.dialler.cancel_for(op);
-        let Some(live) = self.live.get() else { return };
-        live.canceller.ask(op);
+        self.ask_cancel(op);
         let guest = Arc::clone(self);
         drop(self.runtime.spawn(async move {
             // The first request may have overtaken the open it was for.
             tokio::time::sleep(CANCEL_AGAIN).await;
-            if guest.ops.is_cancelling(op)
-                && let Some(live) = guest.live.get()
-            {
-                live.canceller.ask(op);
+            if guest.ops.is_cancelling(op) {
+                guest.ask_cancel(op);
             }
             tokio::time::sleep(ABANDON.saturating_sub(CANCEL_AGAIN)).await;
             if guest.ops.abandon(op) {
@@ -192,74 +185,6 @@ impl Guest {
                 guest.observer.abandoned(&guest.name);
             }
         }));
-    }
-
-    /// Takes the plugin's answer to an op, on the plugin's thread.
-    pub(crate) fn answered(self: &Arc<Self>, op: u64, reply: Reply) {
-        let with_socket = if reply.status == Status::Ok { WithSocket::Yes } else { WithSocket::No };
-        if with_socket == WithSocket::No && reply.socket >= 0 {
-            self.misbehaved("an error came with a socket");
-        }
-        match self.ops.answer(op, with_socket) {
-            Verdict::Deliver { answer, hold, closed } => {
-                let outcome = match with_socket {
-                    WithSocket::Yes => self.connection(op, &reply, closed),
-                    WithSocket::No => Err(self.error(reply.into_failure())),
-                };
-                // Nobody may wait any more; then the connection is dropped, and so closed, here.
-                drop(answer.send(outcome));
-                drop(hold);
-            }
-            Verdict::Late(hold) => {
-                if with_socket == WithSocket::Yes {
-                    drop(adopt(reply.socket));
-                }
-                drop(hold);
-            }
-            Verdict::Create => self.ops.create_said(op, reply.into_failure()),
-            Verdict::Violation(what) => self.violated(&format!("{what} (op {op})")),
-        }
-    }
-
-    fn connection(
-        &self,
-        op: u64,
-        reply: &Reply,
-        closed: tokio::sync::oneshot::Receiver<Closed>,
-    ) -> Answer {
-        let stream = StreamGuard { ops: Arc::clone(&self.ops), op };
-        match adopt(reply.socket) {
-            Ok(socket) => Ok(Connection {
-                socket,
-                closed: CloseReason::listening(closed, stream),
-                detail: Detail::read(&reply.detail),
-            }),
-            Err(reset @ Unfit::Reset(_)) => {
-                Err(self.error(Failure::new(Status::Unreachable, reset.to_string())))
-            }
-            Err(unfit) => {
-                let what = format!("it gave a socket that cannot be used: {unfit}");
-                match unfit {
-                    Unfit::Known(_) => self.violated(&what),
-                    _ => self.misbehaved(&what),
-                }
-                Err(self.error(Failure::new(Status::Internal, what)))
-            }
-        }
-    }
-
-    /// Takes the plugin's word on why a stream ended.
-    pub(crate) fn stream_closed(self: &Arc<Self>, op: u64, status: Status, message: &str) {
-        if status == Status::Panic {
-            self.panicked();
-        }
-        let prefixed =
-            if message.is_empty() { String::new() } else { format!("{}{message}", self.prefix()) };
-        if let Err(closed) = self.ops.close(op, Closed { status, message: prefixed })
-            && closed.status != Status::Ok
-        {
-            tracing::debug!(instance = self.name, op, %status, message, "a stream ended");
-        }
     }
 
     /// What a failed open says about the instance.
@@ -279,7 +204,7 @@ impl Guest {
         }
     }
 
-    fn panicked(self: &Arc<Self>) {
+    pub(crate) fn panicked(self: &Arc<Self>) {
         tracing::error!(instance = self.name, plugin = self.label(), "a plugin panicked");
         let Some(held) = self.standing().panicked(Instant::now()) else { return };
         self.observer.state(&self.name, TunnelState::Down, "held down after panics");
@@ -349,6 +274,13 @@ impl Guest {
         self.dialler.cancel_all();
     }
 
+    /// Tells the plugin to give up an op, whatever the host knows of it.
+    pub(crate) fn ask_cancel(&self, op: u64) {
+        if let Some(live) = self.live.get() {
+            live.canceller.ask(op);
+        }
+    }
+
     fn leaked(&self, why: &str) {
         self.standing().advance(Phase::Gone);
         tracing::error!(instance = self.name, plugin = self.label(), why, "a plugin was given up");
@@ -362,7 +294,7 @@ impl Guest {
         failure.prefixed(&self.prefix())
     }
 
-    fn prefix(&self) -> String {
+    pub(crate) fn prefix(&self) -> String {
         format!("transport {} ({}): ", self.name, self.label())
     }
 
@@ -393,6 +325,8 @@ fn told(remaining: Duration) -> Duration {
     remaining.saturating_sub((remaining / 10).min(Duration::from_millis(100)))
 }
 
+/// Stands where a plugin should have said why it refuses.
+pub(crate) const WORDLESS: &str = "it does not say why";
 const CREATE_LIMIT: Duration = Duration::from_secs(10);
 const SLOW_CREATE: Duration = Duration::from_secs(1);
 const CANCEL_AGAIN: Duration = Duration::from_millis(200);

@@ -7,7 +7,9 @@
 //!
 //! Start from [`Transports::start`], [`Instance::open`] and [`Observer`].
 
+mod answers;
 mod canceller;
+pub mod check;
 mod connection;
 mod dial;
 mod error;

@@ -97,10 +97,15 @@ pub fn inspect(path: &Path) -> Result<(PluginInfo, Option<String>), LoadError> {
 
 /// Loads the plugin in one file, named as its file is.
 pub(crate) fn load_file(path: &Path) -> Result<Plugin, LoadFailure> {
-    let name = name_in(path)
-        .ok_or_else(|| LoadFailure::BadKind { kind: path.display().to_string() })
-        .and_then(plugin_name)?;
+    let name = name_of(path)?;
     LibraryFile::open(path)?.load(&name)
+}
+
+/// The plugin that a file's name promises.
+pub(crate) fn name_of(path: &Path) -> Result<String, LoadFailure> {
+    name_in(path)
+        .ok_or_else(|| LoadFailure::BadKind { kind: path.display().to_string() })
+        .and_then(plugin_name)
 }
 
 /// A library file that nobody but root and the user can have put there.
@@ -143,15 +148,15 @@ impl LibraryFile {
         }
     }
 
-    fn load(self, name: &str) -> Result<Plugin, LoadFailure> {
+    pub(crate) fn load(&self, name: &str) -> Result<Plugin, LoadFailure> {
         let entry = self.entry(name)?;
-        let source = PluginSource::Loaded { path: self.path, sha256: self.sha256 };
+        let source = PluginSource::Loaded { path: self.path.clone(), sha256: self.sha256 };
         Plugin::from_entry(entry, name, source)
             .map_err(|defect| LoadFailure::Descriptor { name: name.to_owned(), defect })
     }
 
     /// Maps the library, for ever, and finds the plugin's entry in it.
-    pub(crate) fn entry(&self, name: &str) -> Result<Entry, LoadFailure> {
+    fn entry(&self, name: &str) -> Result<Entry, LoadFailure> {
         let library = self.map()?;
         let symbol = format!("pgferry_transport_{name}_v1");
         // SAFETY: the contract gives the symbol of that name this type.
@@ -164,6 +169,11 @@ impl LibraryFile {
             symbol,
             reason: text::chain(&error),
         })
+    }
+
+    /// Loads the library, for ever.
+    pub(crate) fn load_for_good(&self) -> Result<(), LoadFailure> {
+        self.map().map(std::mem::forget)
     }
 
     /// `RTLD_NOW`: an undefined function is an error now, not a crash at its first call.

@@ -76,6 +76,12 @@ impl Plugin {
         // SAFETY: an `Entry` is the contract's entry of a library that is never unloaded.
         #[expect(unsafe_code, reason = "call of a plugin's entry")]
         let descriptor = unsafe { entry() };
+        // SAFETY: as above.
+        #[expect(unsafe_code, reason = "call of a plugin's entry")]
+        let again = unsafe { entry() };
+        if descriptor != again {
+            return Err(Defect::Changing);
+        }
         Self::from_descriptor(check(descriptor)?, name, source)
     }
 

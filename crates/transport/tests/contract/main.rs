@@ -2,6 +2,8 @@
 //! survives.
 
 #[cfg(test)]
+mod checks;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod hostile;
