@@ -88,7 +88,7 @@ pub enum LoadFailure {
         /// The files looked for.
         looked: String,
     },
-    /// The process runs with somebody's else's rights.
+    /// The process runs with somebody else's rights.
     #[error("a set-uid or set-gid program loads no plugins")]
     SetUid,
     /// The configuration: where a relative path leads depends on where the program was started.
