@@ -152,7 +152,8 @@ typedef struct pgferry_host {
   void (*secret)(void *ctx, pgferry_op op, pgferry_str name, pgferry_bytes_cb cb, void *ud);
 
   /* Registers a metric, PGFERRY_METRIC_*; labels_json is an object of strings or absent. Its public name becomes
-   * pgferry_plugin_<plugin>_<name>. The same name and labels give the same number; 0 = refused (the log says why). */
+   * pgferry_plugin_<plugin>_<name>; counters end in _total and nothing else does. The same name and labels give the
+   * same number; 0 = refused (the log says why). */
   uint64_t (*metric)(void *ctx, int32_t kind, pgferry_str name, pgferry_str help, pgferry_str labels_json);
 
   /* Cheap. Ignores the number 0. */

@@ -74,7 +74,8 @@ impl Host {
         self.shared.border.state(state, message);
     }
 
-    /// Effect: registers a counter, shown as `pgferry_plugin_<plugin>_<name>`.
+    /// Effect: registers a counter, shown as `pgferry_plugin_<plugin>_<name>`. Its name ends in
+    /// `_total`, and no other metric's does.
     pub fn counter(&self, name: &str, help: &str, labels: &[(&str, &str)]) -> Metric {
         self.metric(MetricKind::COUNTER, name, help, labels)
     }

@@ -40,10 +40,11 @@ impl Stream {
         Self::new(Kind::Handover(socket.into()))
     }
 
-    /// Effect: takes the socket out of the runtime and hands it over.
+    /// Effect: takes the socket out of the runtime and hands it over, without Nagle's delay.
     ///
     /// Errors: the system's, when the runtime won't let go of it.
     pub fn tcp(socket: TcpStream) -> Result<Self, Error> {
+        socket.set_nodelay(true)?;
         Ok(Self::socket(socket.into_std()?))
     }
 

@@ -103,7 +103,7 @@ fn a_host_that_was_kept_is_silent_after_destroy() {
     host_said_goodbye(&host);
     let kept = subject::ESCAPED.lock().unwrap().take().unwrap();
     kept.state(State::Up, "I am back");
-    kept.counter("ghosts", "Ghosts.", &[]).increment();
+    kept.counter("ghosts_total", "Ghosts.", &[]).increment();
     host.no_more_events();
 }
 
@@ -205,7 +205,7 @@ fn state_metrics_and_waits_reach_the_host() {
     instance.open(1, &named("services"));
     host.wait(|event| matches!(event, Event::State(1, why) if why == "slow").then_some(()));
     let recorded = |event| if let Event::Recorded(name, 1.0) = event { Some(name) } else { None };
-    assert_eq!(host.wait(recorded), r#"opens{"to":"db"}"#);
+    assert_eq!(host.wait(recorded), r#"opens_total{"to":"db"}"#);
     let done = host.done();
     assert_eq!((done.status, done.detail), (Status::THROTTLED, json!({"retry_after_ms": 3000})));
     instance.destroy();

@@ -77,7 +77,7 @@ impl Transport for Subject {
             }
             "services" => {
                 self.host.state(State::Degraded, "slow");
-                self.host.counter("opens", "Opens.", &[("to", "db")]).increment();
+                self.host.counter("opens_total", "Opens.", &[("to", "db")]).increment();
                 Err(Error::throttled("later").with_retry_after(std::time::Duration::from_secs(3)))
             }
             other => Err(Error::unreachable(format!("{other} is nowhere"))),
