@@ -65,7 +65,8 @@ enum Frontend {
 }
 
 impl Session {
-    /// A session right after login, or during it: the first `ReadyForQuery` may be shown to it or not.
+    /// A session during its login or right after. It is not idle until it was shown a `ReadyForQuery`:
+    /// show it the one that ends the login.
     pub fn new(replication: Replication) -> Self {
         Self {
             replication,
