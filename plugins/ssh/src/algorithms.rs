@@ -65,7 +65,7 @@ fn key_type(algorithm: &Algorithm) -> &str {
     }
 }
 
-/// Whether the CPU has instructions for AES; without them ChaCha20 is faster.
+/// Whether the CPU has instructions for AES; without them chacha20 is faster.
 fn has_aes() -> bool {
     #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
     return std::arch::is_x86_feature_detected!("aes");
@@ -99,8 +99,11 @@ const MIN_WINDOW: u32 = 2 * 1024 * 1024;
 const MAX_WINDOW: u32 = 64 * 1024 * 1024;
 /// OpenSSH sends no larger packets itself; russh allows up to 65535.
 const MAX_PACKET: u32 = 64 * 1024 - 1;
-/// How many packets wait for a reader that is slower than the bastion before the bastion is no
-/// longer read: a few MiB of full packets.
+/// How many packets wait for a reader that is slower than the bastion: some MiB of full packets.
+///
+/// Beyond that russh reads nothing more from the bastion, for any channel: it opens a channel's
+/// window again when data arrives, not when it is read, and so cannot slow down one channel alone
+/// (russh pull request 730). Hence `sessions_per_connection`.
 const CHANNEL_BUFFER: usize = 64;
 
 #[cfg(test)]

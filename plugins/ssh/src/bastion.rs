@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::channel::Channel;
 use crate::config::Config;
-use crate::connection::{Connection, Keeper, OpenError};
+use crate::connection::{Connection, Keeper, OpenError, Place};
 use crate::dial::dial;
 use crate::environment::Environment;
 
@@ -67,8 +67,8 @@ impl<E: Environment> Bastion<E> {
     /// Cancel safety: an attempt to connect goes on for those who also wait for it; a channel that
     /// comes too late is closed.
     pub async fn open(self: &Arc<Self>, to: &Destination) -> Result<Channel, Error> {
-        let connection = self.connection(to).await?;
-        match connection.open(to).await {
+        let (connection, place) = self.connection(to).await?;
+        match connection.open(to, place).await {
             Ok(channel) => return Ok(channel),
             Err(OpenError::Refused(error)) => return Err(error),
             Err(OpenError::Dead(error)) => {
@@ -76,7 +76,8 @@ impl<E: Environment> Bastion<E> {
                 connection.retire();
             }
         }
-        Ok(self.connection(to).await?.open(to).await?)
+        let (connection, place) = self.connection(to).await?;
+        Ok(connection.open(to, place).await?)
     }
 
     /// Closes the connection and with it all channels.
@@ -90,11 +91,11 @@ impl<E: Environment> Bastion<E> {
         }
     }
 
-    /// The shared connection; made, if there is none.
-    async fn connection(self: &Arc<Self>, to: &Destination) -> Result<Connection, Error> {
+    /// A place on the shared connection, which is made if there is none or it is full.
+    async fn connection(self: &Arc<Self>, to: &Destination) -> Result<(Connection, Place), Error> {
         loop {
             let (mut outcome, joined) = match self.join_or_dial(to) {
-                Way::Open(connection) => return Ok(connection),
+                Way::Open(connection, place) => return Ok((connection, place)),
                 Way::Joined(outcome) => (outcome, true),
                 Way::Begun(outcome) => (outcome, false),
             };
@@ -109,7 +110,12 @@ impl<E: Environment> Bastion<E> {
                 Ok(Ok(outcome)) => outcome.clone(),
             };
             match outcome {
-                Some(Ok(connection)) => return Ok(connection),
+                Some(Ok(connection)) => {
+                    // Full already, if others have been faster.
+                    if let Some(place) = connection.place(self.limit()) {
+                        return Ok((connection, place));
+                    }
+                }
                 // The attempt had the deadline of the client who began it; we may have more time.
                 Some(Err(error)) if joined && error.status() == Status::TIMEOUT => {}
                 Some(Err(error)) => return Err(error),
@@ -121,14 +127,17 @@ impl<E: Environment> Bastion<E> {
     fn join_or_dial(self: &Arc<Self>, to: &Destination) -> Way {
         let mut slot = self.lock();
         match &*slot {
-            Slot::Open(connection) if connection.is_usable() => {
-                return Way::Open(connection.clone());
+            Slot::Open(connection) => {
+                if let Some(place) = connection.place(self.limit()) {
+                    return Way::Open(connection.clone(), place);
+                }
+                connection.retire();
             }
             // Without an outcome to come, its task has been dropped.
             Slot::Dialling(outcome) if outcome.has_changed().is_ok() => {
                 return Way::Joined(outcome.clone());
             }
-            _ => {}
+            Slot::Dialling(_) | Slot::Vacant => {}
         }
         let (tell, outcome) = watch::channel(None);
         *slot = Slot::Dialling(outcome.clone());
@@ -172,6 +181,10 @@ impl<E: Environment> Bastion<E> {
         }
     }
 
+    fn limit(&self) -> usize {
+        self.config.sessions_per_connection.map_or(usize::MAX, |limit| limit.get().into())
+    }
+
     fn lock(&self) -> MutexGuard<'_, Slot> {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -179,7 +192,7 @@ impl<E: Environment> Bastion<E> {
 
 /// How a client comes by the connection.
 enum Way {
-    Open(Connection),
+    Open(Connection, Place),
     Joined(Outcome),
     Begun(Outcome),
 }

@@ -14,7 +14,7 @@ use tokio::net::unix::{ReadHalf, WriteHalf};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::timeout;
 
-use crate::connection::Order;
+use crate::connection::{Order, Place};
 use crate::events::Fate;
 use crate::refusal;
 
@@ -24,6 +24,7 @@ pub struct Channel {
     /// Taken when the channel is closed.
     write: Option<ChannelWriteHalf<Msg>>,
     line: Line,
+    _place: Place,
 }
 
 /// What ties a channel to its connection.
@@ -45,9 +46,9 @@ enum Upload {
 }
 
 impl Channel {
-    pub(crate) fn new(channel: russh::Channel<Msg>, line: Line) -> Self {
+    pub(crate) fn new(channel: russh::Channel<Msg>, place: Place, line: Line) -> Self {
         let (read, write) = channel.split();
-        Self { read, write: Some(write), line }
+        Self { read, write: Some(write), line, _place: place }
     }
 
     /// Carries bytes both ways between `near` and the database until both directions have ended,

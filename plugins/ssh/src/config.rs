@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ pub struct Config {
     pub port: u16,
     /// Who logs in to the bastion.
     pub user: String,
-    /// A private key, in OpenSSH, PEM or PuTTY format. If it is encrypted, its passphrase is the
+    /// A private key, in OpenSSH, PEM or `PuTTY` format. If it is encrypted, its passphrase is the
     /// secret `key_passphrase` of this transport.
     #[serde(default)]
     pub key_file: Option<PathBuf>,
@@ -45,6 +46,11 @@ pub struct Config {
     /// program's own limit for idle tunnels.
     #[serde(default)]
     pub idle_timeout: Option<Interval>,
+    /// How many sessions may share one bastion connection; by default any number. A session whose
+    /// application reads slowly, or not at all, slows down the others on the same connection: with
+    /// 1 no session waits for another, at the price of a login at the bastion for each.
+    #[serde(default)]
+    pub sessions_per_connection: Option<NonZeroU16>,
 }
 
 impl Config {

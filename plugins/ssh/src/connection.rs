@@ -1,7 +1,7 @@
 //! A live connection to the bastion, and the task that keeps its books.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -31,17 +31,28 @@ struct Shared {
     set_fate: watch::Sender<Fate>,
     /// Whether it takes no new channels.
     retired: AtomicBool,
+    /// How many channels there are, open or opening.
+    places: Arc<AtomicUsize>,
     _lifeline: Lifeline,
 }
 
 /// What the keeper is asked to do.
 pub(crate) enum Order {
     /// Open a channel.
-    Open { to: Destination, reply: Reply },
+    Open { to: Destination, place: Place, reply: Reply },
     /// A channel is no longer used: close it.
     Release(ChannelWriteHalf<Msg>),
     /// The connection has been retired.
     Retire,
+}
+
+/// The right to one channel on a connection, free again when dropped.
+pub(crate) struct Place(Arc<AtomicUsize>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 type Reply = oneshot::Sender<Result<Channel, Error>>;
@@ -77,6 +88,7 @@ impl Connection {
             line,
             set_fate: events.set_fate,
             retired: AtomicBool::new(false),
+            places: Arc::default(),
             _lifeline: lifeline,
         };
         let connection = Self { shared: Arc::new(shared) };
@@ -93,15 +105,26 @@ impl Connection {
         (connection, keeper)
     }
 
+    /// A place for one more channel, if there are fewer than `limit` and it takes new ones.
+    pub(crate) fn place(&self, limit: usize) -> Option<Place> {
+        if !self.is_usable() {
+            return None;
+        }
+        let one_more = |taken| (taken < limit).then_some(taken + 1);
+        let places = &self.shared.places;
+        places.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).ok()?;
+        Some(Place(Arc::clone(places)))
+    }
+
     /// Opens a channel to the database before the destination's deadline.
     ///
     /// A bastion that has not answered after a while is asked for a sign of life: a database behind
     /// a closed door looks the same as a dead connection, and only the latter is to be replaced.
     ///
     /// Cancel safety: a channel that is opened for nobody is closed again.
-    pub(crate) async fn open(&self, to: &Destination) -> Result<Channel, OpenError> {
+    pub(crate) async fn open(&self, to: &Destination, place: Place) -> Result<Channel, OpenError> {
         let (reply, mut answer) = oneshot::channel();
-        let order = Order::Open { to: to.clone(), reply };
+        let order = Order::Open { to: to.clone(), place, reply };
         if self.shared.line.orders.send(order).is_err() {
             return Err(OpenError::Dead(self.shared.line.lost().await));
         }
@@ -123,7 +146,7 @@ impl Connection {
     }
 
     /// Whether new channels may be opened on it.
-    pub(crate) fn is_usable(&self) -> bool {
+    fn is_usable(&self) -> bool {
         !self.shared.retired.load(Ordering::Acquire)
             && self.shared.line.fate.borrow().is_none()
             && !self.shared.handle.is_closed()
@@ -189,6 +212,7 @@ pub(crate) struct Keeper {
 
 struct Opened {
     to: Destination,
+    place: Place,
     reply: Reply,
     result: Result<russh::Channel<Msg>, russh::Error>,
 }
@@ -224,10 +248,18 @@ impl Keeper {
 
     fn obey(&mut self, order: Order) {
         match order {
-            Order::Open { to, reply } => {
+            Order::Open { to, place, reply } => {
                 self.idle_limit = to.idle_limit;
                 let shared = Arc::clone(&self.connection.shared);
-                self.opening.push(Box::pin(open(shared, to, reply)));
+                self.opening.push(Box::pin(async move {
+                    // The bastion resolves the name. Where the connection comes from is for its
+                    // log alone.
+                    let (host, port) = (to.host.clone(), u32::from(to.port));
+                    let opening =
+                        shared.handle.channel_open_direct_tcpip(host, port, "127.0.0.1", 0);
+                    let result = opening.await;
+                    Opened { to, place, reply, result }
+                }));
             }
             Order::Release(write) => {
                 self.live = self.live.saturating_sub(1);
@@ -242,14 +274,14 @@ impl Keeper {
     }
 
     async fn answer(&mut self, opened: Opened) {
-        let Opened { to, reply, result } = opened;
+        let Opened { to, place, reply, result } = opened;
         self.idle_since = Instant::now();
         let line = &self.connection.shared.line;
         let answer = match result {
             Ok(channel) => {
                 self.live += 1;
                 tracing::debug!(host = to.host, port = to.port, id = %channel.id(), "channel open");
-                Ok(Channel::new(channel, line.clone()))
+                Ok(Channel::new(channel, place, line.clone()))
             }
             Err(russh::Error::ChannelOpenFailure(code)) => {
                 let said = self.refusals.recv().await.unwrap_or_default();
@@ -271,13 +303,6 @@ impl Keeper {
         let limit = if retired { Duration::ZERO } else { self.idle_limit };
         self.idle_since.checked_add(limit.min(LONGEST_IDLE)).unwrap_or(self.idle_since)
     }
-}
-
-async fn open(shared: Arc<Shared>, to: Destination, reply: Reply) -> Opened {
-    // The bastion resolves the name. Where the connection comes from is for its log alone.
-    let (host, port) = (to.host.clone(), u32::from(to.port));
-    let result = shared.handle.channel_open_direct_tcpip(host, port, "127.0.0.1", 0).await;
-    Opened { to, reply, result }
 }
 
 /// Waits until a connection has ended.

@@ -66,8 +66,8 @@ fn read(path: &Path) -> Result<Zeroizing<String>, Error> {
 
 /// OpenSSH's rule: a key of one's own that others can read is no longer a secret.
 fn check_mode(path: &Path, metadata: &fs::Metadata) -> Result<(), Error> {
-    let mode = metadata.mode() & 0o777;
-    if metadata.uid() != rustix::process::getuid().as_raw() || mode & 0o077 == 0 {
+    let (mode, for_others) = (metadata.mode() & 0o777, metadata.mode() & 0o077);
+    if metadata.uid() != rustix::process::getuid().as_raw() || for_others == 0 {
         return Ok(());
     }
     let name = path.display();

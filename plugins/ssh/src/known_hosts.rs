@@ -1,6 +1,6 @@
 //! The file format of known hosts, and what it says about a key: pure, without files.
 //!
-//! Source: the section "SSH_KNOWN_HOSTS FILE FORMAT" of OpenSSH's sshd(8). russh and ssh-key read
+//! Source: sshd(8) of OpenSSH, "`SSH_KNOWN_HOSTS` FILE FORMAT". russh and ssh-key read
 //! this format too, but know neither line numbers nor, together, wildcards, negation and markers.
 
 use std::fmt;

@@ -1,0 +1,18 @@
+//! The ssh transport against OpenSSH's own server.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test's helpers may fail the test"
+)]
+
+mod databases;
+mod destinations;
+mod host_keys;
+mod logins;
+mod sharing;
+mod sshd;
+mod streams;
+mod world;

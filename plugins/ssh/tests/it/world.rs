@@ -1,0 +1,127 @@
+//! The program around the transport, as the tests need it.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use pgferry_transport_sdk::{Error, State};
+use pgferry_transport_ssh::bastion::{Bastion, Destination};
+use pgferry_transport_ssh::config::Config;
+use pgferry_transport_ssh::environment::Environment;
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// A program that dials TCP, and knows what it is told.
+#[derive(Default)]
+pub(crate) struct World {
+    pub(crate) passphrase: Option<&'static str>,
+    pub(crate) agent: Option<PathBuf>,
+}
+
+struct Program {
+    world: World,
+    dials: Arc<AtomicUsize>,
+    states: mpsc::UnboundedSender<(State, String)>,
+}
+
+/// A transport in its world.
+pub(crate) struct Transport {
+    bastion: Arc<Bastion<Here>>,
+    dials: Arc<AtomicUsize>,
+    states: Mutex<mpsc::UnboundedReceiver<(State, String)>>,
+}
+
+/// The environment that is handed to the transport.
+pub(crate) struct Here(Program);
+
+/// A session that is being carried: its near end, and how the carrying ends.
+pub(crate) struct Session {
+    pub(crate) near: UnixStream,
+    pub(crate) carried: JoinHandle<Result<(), Error>>,
+}
+
+impl World {
+    pub(crate) fn transport(self, config: Config) -> Transport {
+        let (tell, states) = mpsc::unbounded_channel();
+        let dials = Arc::new(AtomicUsize::new(0));
+        let program = Program { world: self, dials: Arc::clone(&dials), states: tell };
+        let bastion = Arc::new(Bastion::new(config, Here(program)));
+        Transport { bastion, dials, states: Mutex::new(states) }
+    }
+}
+
+impl Transport {
+    pub(crate) async fn open(&self, host: &str, port: u16) -> Result<Session, Error> {
+        self.open_to(&Destination::new(host, port, LIMIT)).await
+    }
+
+    pub(crate) async fn open_to(&self, to: &Destination) -> Result<Session, Error> {
+        let channel = self.bastion.open(to).await?;
+        let (near, far) = UnixStream::pair().unwrap();
+        Ok(Session { near, carried: tokio::spawn(channel.carry(far)) })
+    }
+
+    /// The error of an open that has to fail.
+    pub(crate) async fn refusal(&self, host: &str, port: u16) -> Error {
+        match self.open(host, port).await {
+            Ok(_) => panic!("the open should have failed"),
+            Err(error) => error,
+        }
+    }
+
+    pub(crate) fn dials(&self) -> usize {
+        self.dials.load(Ordering::Acquire)
+    }
+
+    pub(crate) async fn close(&self) {
+        self.bastion.close().await;
+    }
+
+    pub(crate) async fn next_state(&self) -> (State, String) {
+        let next = std::future::poll_fn(|cx| self.states.lock().unwrap().poll_recv(cx));
+        timeout(LIMIT, next).await.expect("no state was reported").unwrap()
+    }
+}
+
+impl Session {
+    /// The error with which the carrying ends.
+    pub(crate) async fn end(self) -> Error {
+        let end = timeout(LIMIT, self.carried).await.expect("the session should have ended");
+        end.unwrap().expect_err("the session should have ended with a reason")
+    }
+}
+
+impl Environment for Here {
+    type Stream = TcpStream;
+
+    async fn dial(&self, host: &str, port: u16, limit: Duration) -> Result<TcpStream, Error> {
+        self.0.dials.fetch_add(1, Ordering::AcqRel);
+        let dialled = timeout(limit, TcpStream::connect((host, port))).await;
+        dialled.map_err(|_| Error::timeout("no answer"))?.map_err(Error::from)
+    }
+
+    async fn passphrase(&self) -> Result<zeroize::Zeroizing<String>, Error> {
+        let passphrase = self.0.world.passphrase;
+        let refused = || Error::denied("the secret key_passphrase is not granted");
+        passphrase.map(|text| text.to_owned().into()).ok_or_else(refused)
+    }
+
+    fn agent_socket(&self) -> Option<PathBuf> {
+        self.0.world.agent.clone()
+    }
+
+    fn report(&self, state: State, text: &str) {
+        // A test that does not look at states has dropped the other end by now.
+        drop(self.0.states.send((state, text.to_owned())));
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        tokio::spawn(task);
+    }
+}
+
+/// Longer than anything here takes, short enough to wait for.
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
