@@ -1,1 +1,42 @@
-fn main() {}
+//! The command line of pgferry. Everything it does is elsewhere: this crate reads the arguments,
+//! wires the parts together and turns what went wrong into an exit code.
+
+mod args;
+mod config_check;
+mod exit;
+mod logging;
+mod observer;
+mod output;
+mod plugin_check;
+mod plugin_list;
+mod plugins;
+mod run;
+mod version;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::{Arguments, Command, ConfigCommand, PluginCommand};
+use crate::exit::Exit;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return exit::usage(&error).into(),
+    };
+    let outcome = match arguments.command {
+        Command::Run(run) => run::run(&run),
+        Command::Config(ConfigCommand::Check(check)) => config_check::check(&check),
+        Command::Plugin(PluginCommand::List(list)) => Ok(plugin_list::list(&list)),
+        Command::Plugin(PluginCommand::Check(check)) => plugin_check::check(&check),
+        Command::Version(version) => Ok(version::version(&version)),
+    };
+    outcome.unwrap_or_else(exit::Failure::tell).into()
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}

@@ -1,0 +1,74 @@
+//! Exit codes, and the last line on standard error that goes with a bad one.
+
+use std::fmt;
+
+use crate::output;
+
+/// Exit codes. Those from 64 on are sysexits.h's; 128 + n is a shell's word for signal n.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    Ok = 0,
+    /// A check found something.
+    Failed = 1,
+    /// Wrong arguments.
+    Usage = 64,
+    /// A configuration that cannot be run.
+    Config = 65,
+    /// An address is taken or cannot be bound.
+    Unavailable = 69,
+    /// A fault of pgferry or the system.
+    Internal = 70,
+    /// A plugin cannot be loaded.
+    Plugin = 78,
+    /// Ended by SIGINT, after the drain.
+    Interrupted = 130,
+    /// Ended by SIGTERM, after the drain.
+    Terminated = 143,
+}
+
+/// The table for `--help`.
+pub(crate) const TABLE: &str = "\
+Exit codes:
+  0    done
+  1    a check failed
+  64   wrong arguments
+  65   the configuration cannot be run
+  69   an address is taken or cannot be bound
+  70   a fault of pgferry or of the system
+  78   a plugin cannot be loaded
+  130  ended by SIGINT, after the drain
+  143  ended by SIGTERM, after the drain";
+
+/// Why a command ends early.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    message: String,
+}
+
+impl Failure {
+    /// A failure with every cause of `error` in its text.
+    pub(crate) fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
+        Self { exit, message: format!("{:#}", error.into()) }
+    }
+
+    /// Says it on standard error.
+    pub(crate) fn tell(self) -> Exit {
+        output::complain(&self);
+        self.exit
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// Shows clap's words: help and version are no failures.
+pub(crate) fn usage(error: &clap::Error) -> Exit {
+    // A closed pipe is nobody's fault here.
+    error.print().ok();
+    if error.use_stderr() { Exit::Usage } else { Exit::Ok }
+}

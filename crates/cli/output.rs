@@ -1,0 +1,42 @@
+//! Standard output and standard error. What is asked for goes to the first, everything else to the
+//! second.
+
+use std::fmt;
+use std::io::{self, Write as _};
+
+/// Prints a line that was asked for. A reader that has gone (`| head`) ends nothing.
+pub(crate) fn line(text: impl fmt::Display) {
+    writeln!(io::stdout().lock(), "{text}").ok();
+}
+
+/// Prints JSON that was asked for.
+pub(crate) fn json(value: &serde_json::Value) {
+    line(format_args!("{value:#}"));
+}
+
+/// Says what went wrong.
+pub(crate) fn complain(what: impl fmt::Display) {
+    let mut stderr = io::stderr().lock();
+    let written = if colour(&stderr) {
+        writeln!(stderr, "\x1b[1;31merror:\x1b[0m {what}")
+    } else {
+        writeln!(stderr, "error: {what}")
+    };
+    // There is nowhere left to complain.
+    written.ok();
+}
+
+/// A tick or a cross, in colour on a terminal.
+pub(crate) fn verdict(passed: bool) -> &'static str {
+    match (colour(&io::stdout()), passed) {
+        (true, true) => "\x1b[32mok\x1b[0m  ",
+        (true, false) => "\x1b[31mFAIL\x1b[0m",
+        (false, true) => "ok  ",
+        (false, false) => "FAIL",
+    }
+}
+
+/// Colours are for terminals, and for people who did not decline them (<https://no-color.org>).
+pub(crate) fn colour(stream: &impl io::IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}

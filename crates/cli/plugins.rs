@@ -1,0 +1,60 @@
+//! Which plugins this program has, and where it looks for others.
+
+use std::collections::BTreeMap;
+
+use pgferry_config::{SecretSource, Transport};
+use pgferry_transport::{Entry, InstanceSpec, SearchPath};
+use pgferry_transport_abi::{ABI_MAJOR, ABI_MINOR};
+
+use crate::args::PluginDirectories;
+
+/// The transports linked in.
+pub(crate) fn linked() -> Vec<(&'static str, Entry)> {
+    vec![
+        #[cfg(feature = "ssh")]
+        ("ssh", pgferry_transport_ssh::entry()),
+    ]
+}
+
+/// The version of the transport contract that this program speaks.
+pub(crate) fn contract() -> String {
+    format!("{ABI_MAJOR}.{ABI_MINOR}")
+}
+
+/// Where libraries are looked for.
+pub(crate) fn search_path(directories: &PluginDirectories) -> SearchPath {
+    if directories.no_plugins {
+        return SearchPath::disabled();
+    }
+    let absolute = directories
+        .directories
+        .iter()
+        .map(|directory| std::path::absolute(directory).unwrap_or_else(|_| directory.clone()));
+    SearchPath::from_env(absolute.collect())
+}
+
+/// A configured transport in the host's terms.
+pub(crate) fn instance_spec(transport: Transport) -> InstanceSpec {
+    let secrets: BTreeMap<_, _> = transport
+        .secrets
+        .into_iter()
+        .filter_map(|(name, source)| match source {
+            SecretSource::Env(variable) => {
+                Some((name, pgferry_transport::SecretSource::Env(variable)))
+            }
+            SecretSource::File(file) => Some((name, pgferry_transport::SecretSource::File(file))),
+            // The schema has no literal secrets for transports.
+            SecretSource::Literal(_) => None,
+        })
+        .collect();
+    InstanceSpec {
+        name: transport.name,
+        kind: transport.kind,
+        path: transport.path,
+        sha256: transport.sha256,
+        config: transport.config,
+        secrets,
+        via: transport.via,
+        max_concurrent_opens: transport.max_opens,
+    }
+}

@@ -1,0 +1,239 @@
+//! `pgferry run`: wires the parts together and serves until a signal.
+
+use std::sync::{Arc, LazyLock};
+
+use anyhow::Context as _;
+use pgferry_config::{Credential, Listen, Plan, SecretSource};
+use pgferry_credentials::{Password, Source};
+use pgferry_pg::Operation;
+use pgferry_proxy::{Server, Target, TargetParts};
+use pgferry_telemetry::{BuildInfo, PluginInfo, Settings, Telemetry, serve_admin};
+use pgferry_transport::{PluginSource, Transports};
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::args::{ConfigFile, PluginDirectories, Run};
+use crate::exit::{Exit, Failure};
+use crate::version::VERSION;
+use crate::{logging, observer, plugins};
+
+/// Everything that a run needs, before the first listener.
+pub(crate) struct Parts {
+    pub(crate) plan: Plan,
+    pub(crate) telemetry: Telemetry,
+    pub(crate) transports: Transports,
+    pub(crate) targets: Vec<(Arc<Target>, Vec<Listen>)>,
+    /// Where transports run: not on the relays' threads, and not on the one that accepts.
+    pub(crate) runtime: Runtime,
+}
+
+pub(crate) fn run(run: &Run) -> Result<Exit, Failure> {
+    logging::install(run.log_format, run.log_level);
+    let plan = plan(&run.config, &run.targets)?;
+    let parts = assemble(plan, &run.plugins)?;
+    let control = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Internal, error))?;
+    control.block_on(serve(parts))
+}
+
+/// Finds, reads and checks the configuration.
+pub(crate) fn plan(config: &ConfigFile, targets: &[String]) -> Result<Plan, Failure> {
+    pgferry_config::search(config.file.as_deref())
+        .and_then(|file| Plan::load(&file))
+        .and_then(|plan| plan.select(targets))
+        .map_err(|error| Failure::new(Exit::Config, error))
+}
+
+/// Loads plugins, roots and local passwords. Touches no network.
+pub(crate) fn assemble(plan: Plan, plugins: &PluginDirectories) -> Result<Parts, Failure> {
+    let internal = |error| Failure::new(Exit::Internal, error);
+    let telemetry = Telemetry::install(build_info(), Settings::new(operations()))
+        .map_err(|error| Failure::new(Exit::Internal, error))?;
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("transport")
+        .enable_all()
+        .build()
+        .context("cannot start the transports' threads")
+        .map_err(internal)?;
+    pgferry_transport_sdk::link(runtime.handle().clone());
+    let transports = Transports::start(
+        plan.transports.iter().cloned().map(plugins::instance_spec).collect(),
+        &plugins::linked(),
+        plugins::search_path(plugins),
+        Arc::new(observer::Transports::new(&telemetry, &plan)),
+        runtime.handle().clone(),
+    )
+    .map_err(|error| Failure::new(Exit::Plugin, error))?;
+    show_plugins(&telemetry, &transports);
+    let targets = targets(&plan, &telemetry, &transports)
+        .map_err(|error| Failure::new(Exit::Config, error))?;
+    Ok(Parts { plan, telemetry, transports, targets, runtime })
+}
+
+fn build_info() -> BuildInfo {
+    BuildInfo { version: VERSION, commit: None, rustc: "" }
+}
+
+/// The words for the label, in the order of the enum.
+fn operations() -> &'static [&'static str] {
+    static NAMES: LazyLock<Vec<&str>> =
+        LazyLock::new(|| Operation::ALL.iter().map(|operation| operation.as_str()).collect());
+    &NAMES
+}
+
+fn show_plugins(telemetry: &Telemetry, transports: &Transports) {
+    for instance in transports.instances() {
+        let plugin = instance.plugin();
+        let sha256 = match &plugin.source {
+            PluginSource::Loaded { path, sha256 } => {
+                let hex = hex(sha256);
+                info!(
+                    name = plugin.name, version = plugin.version, path = %path.display(),
+                    sha256 = hex, "plugin loaded"
+                );
+                Some(hex)
+            }
+            PluginSource::BuiltIn | PluginSource::Linked => None,
+        };
+        telemetry.plugin_info(&PluginInfo {
+            name: &plugin.name,
+            version: &plugin.version,
+            abi: &plugins::contract(),
+            sha256: sha256.as_deref(),
+        });
+    }
+    telemetry.health().plugins_loaded();
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or_default();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
+}
+
+fn targets(
+    plan: &Plan,
+    telemetry: &Telemetry,
+    transports: &Transports,
+) -> anyhow::Result<Vec<(Arc<Target>, Vec<Listen>)>> {
+    let limits = Arc::new(plan.limits.clone());
+    let mut targets = Vec::with_capacity(plan.targets.len());
+    for target in &plan.targets {
+        let instance = transports.instance(&target.transport).with_context(|| {
+            format!("target \"{}\": transport {} is gone", target.name, target.transport)
+        })?;
+        let parts = TargetParts {
+            metrics: telemetry.target(&target.name, &instance.plugin().name),
+            health: telemetry.health().target(&target.name),
+            source: source(&target.credential),
+            limits: Arc::clone(&limits),
+            instance,
+        };
+        let made = Target::new(target, parts)
+            .with_context(|| format!("{}: targets.{}", plan.file.display(), target.name))?;
+        targets.push((Arc::new(made), target.listen.clone()));
+    }
+    Ok(targets)
+}
+
+fn source(credential: &Credential) -> Source {
+    let Credential::Password { user, password } = credential;
+    let password = match password {
+        SecretSource::Env(name) => Password::Env(name.clone()),
+        SecretSource::File(file) => Password::File(file.clone()),
+        SecretSource::Literal(secret) => Password::Literal(secret.expose().into()),
+    };
+    Source::Password { user: user.clone(), password }
+}
+
+async fn serve(parts: Parts) -> Result<Exit, Failure> {
+    let Parts { plan, telemetry, transports, targets, runtime } = parts;
+    let internal = |error: std::io::Error| Failure::new(Exit::Internal, error);
+    // Before anything listens, so that a signal in between is not lost.
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(internal)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(internal)?;
+    let _admin = admin(&plan, &telemetry).await?;
+    let upkeep = telemetry.clone();
+    tokio::spawn(async move { upkeep.upkeep_forever().await });
+    let server = Server::start(targets, plan.relay_threads)
+        .await
+        .map_err(|error| Failure::new(Exit::Unavailable, error))?;
+    announce(&plan, &server);
+    telemetry.health().started();
+    let exit = tokio::select! {
+        _ = interrupt.recv() => Exit::Interrupted,
+        _ = terminate.recv() => Exit::Terminated,
+    };
+    telemetry.health().draining();
+    info!(limit = ?plan.limits.drain, "stopping: sessions may finish; a second signal ends them");
+    let now = CancellationToken::new();
+    let hurry = hurry(interrupt, terminate, now.clone());
+    tokio::select! {
+        () = server.drain(plan.limits.drain, now) => {}
+        () = hurry => {}
+    }
+    transports.shutdown().await;
+    // Plugins may have threads of their own: nothing waits for those.
+    runtime.shutdown_background();
+    info!("stopped");
+    Ok(exit)
+}
+
+/// Passes a second signal on. Never completes.
+async fn hurry(mut interrupt: Signal, mut terminate: Signal, now: CancellationToken) {
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    warn!("second signal: ending every session");
+    now.cancel();
+    std::future::pending::<()>().await;
+}
+
+/// Serves metrics and health from a thread of its own, so that a scrape disturbs no session. Ends
+/// when the token is dropped.
+async fn admin(plan: &Plan, telemetry: &Telemetry) -> Result<tokio_util::sync::DropGuard, Failure> {
+    let stop = CancellationToken::new();
+    let Some(admin) = &plan.admin else { return Ok(stop.drop_guard()) };
+    let listener = TcpListener::bind(admin.listen)
+        .await
+        .with_context(|| format!("admin.listen: cannot listen on {}", admin.listen))
+        .map_err(|error| Failure::new(Exit::Unavailable, error))?;
+    let unavailable = |error| Failure::new(Exit::Unavailable, anyhow::Error::from(error));
+    let address = listener.local_addr().map_err(unavailable)?;
+    let listener = listener.into_std().map_err(unavailable)?;
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(unavailable)?;
+    let (telemetry, stopped) = (telemetry.clone(), stop.clone());
+    std::thread::Builder::new()
+        .name("admin".to_owned())
+        .spawn(move || {
+            runtime.block_on(async {
+                match TcpListener::from_std(listener) {
+                    Ok(listener) => {
+                        serve_admin(listener, telemetry, stopped.cancelled_owned()).await;
+                    }
+                    Err(error) => tracing::error!(%error, "the admin listener is unusable"),
+                }
+            });
+        })
+        .map_err(unavailable)?;
+    info!("admin on http://{address}");
+    Ok(stop.drop_guard())
+}
+
+fn announce(plan: &Plan, server: &Server) {
+    for bound in server.bound() {
+        let kind = plan
+            .targets
+            .iter()
+            .find(|target| target.name == bound.target)
+            .and_then(|target| plan.transports.iter().find(|t| t.name == target.transport))
+            .map_or("", |transport| transport.kind.as_str());
+        info!("ready: target {} on {} ({kind})", bound.target, bound.address);
+    }
+}
