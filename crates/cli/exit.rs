@@ -48,9 +48,16 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// A failure with every cause of `error` in its text.
+    /// A failure with every cause of `error` in its text, each once: some errors repeat theirs.
     pub(crate) fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
-        Self { exit, message: format!("{:#}", error.into()) }
+        let mut message = String::new();
+        for cause in error.into().chain().map(ToString::to_string) {
+            if !message.contains(&cause) {
+                let colon = if message.is_empty() { "" } else { ": " };
+                message = message + colon + &cause;
+            }
+        }
+        Self { exit, message }
     }
 
     /// Says it on standard error.

@@ -1,0 +1,20 @@
+//! What the integration tests share: the real binary, run against real servers.
+
+#![allow(
+    clippy::allow_attributes,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    dead_code,
+    reason = "a test ends by panicking, and every test binary uses its own part"
+)]
+
+pub(crate) mod pgferry;
+pub(crate) mod plugin;
+pub(crate) mod world;
+
+use std::time::Duration;
+
+/// Longer than anything takes on a busy machine: running into it is a failure, never a wait.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
