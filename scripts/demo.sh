@@ -14,8 +14,7 @@ scripts/install-tools.sh
 
 step 2/6 "Build: pgferry, its ssh transport as a shared library, and the throwaway servers"
 echo "The first build takes some minutes."
-cargo build --release -p pgferry -p pgferry-plugin-ssh
-cargo build --release -p pgferry-simulators --bin pgferry-demo-world
+cargo build --release -p pgferry -p pgferry-plugin-ssh -p pgferry-simulators
 
 built=$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/release
 exec "$built/pgferry-demo-world" --pgferry "$built/pgferry" \

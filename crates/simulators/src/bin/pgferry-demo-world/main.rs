@@ -8,6 +8,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use failure::Failure;
+use interruption::Interruption;
 use narration::Narration;
 
 mod clients;
@@ -32,8 +33,17 @@ fn main() -> ExitCode {
 }
 
 fn show(arguments: &Arguments, narration: &Narration) -> Result<(), Failure> {
-    let interruption = interruption::Interruption::watch()?;
+    let interruption = Interruption::watch()?;
+    // Ctrl-C reaches psql and pgbench too: their failure is not the story.
+    tell(arguments, narration, &interruption)
+        .map_err(|failure| interruption.check().err().unwrap_or(failure))
+}
 
+fn tell(
+    arguments: &Arguments,
+    narration: &Narration,
+    interruption: &Interruption,
+) -> Result<(), Failure> {
     narration.step("3/6", "World: PostgreSQL behind a bastion");
     let world = world::World::start()?;
     world.describe(narration);
@@ -52,10 +62,11 @@ fn show(arguments: &Arguments, narration: &Narration) -> Result<(), Failure> {
     narration.step("6/6", "Metrics: what pgferry counted meanwhile");
     metrics::show(&ferry, narration)?;
 
-    narration.invite(&ferry);
     if arguments.once {
+        narration::plain("\nEvery step worked. Taking everything down.");
         return interruption.check();
     }
+    narration.invite(&ferry);
     narration::plain("Press Ctrl-C to take everything down.");
     interruption.wait_unless(&ferry)?;
     narration::plain("\nTaking everything down.");
