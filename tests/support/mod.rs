@@ -6,8 +6,9 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::unnecessary_debug_formatting,
     dead_code,
-    reason = "a test ends by panicking, and every test binary uses its own part"
+    reason = "Debug quotes paths as TOML wants them, a test ends by panicking, and every test binary uses its own part"
 )]
 
 pub(crate) mod pgferry;
