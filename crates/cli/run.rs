@@ -17,7 +17,7 @@ use tracing::{info, warn};
 
 use crate::args::{ConfigFile, PluginDirectories, Run};
 use crate::exit::{Exit, Failure};
-use crate::version::VERSION;
+use crate::version::{COMMIT, RUSTC, VERSION};
 use crate::{logging, observer, plugins};
 
 /// Everything that a run needs, before the first listener.
@@ -77,7 +77,7 @@ pub(crate) fn assemble(plan: Plan, plugins: &PluginDirectories) -> Result<Parts,
 }
 
 fn build_info() -> BuildInfo {
-    BuildInfo { version: VERSION, commit: None, rustc: "" }
+    BuildInfo { version: VERSION, commit: COMMIT, rustc: RUSTC }
 }
 
 /// The words for the label, in the order of the enum.
