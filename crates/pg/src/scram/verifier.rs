@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt, num::NonZeroU32};
 
-use hmac::{Hmac, Mac};
+use hmac::{Hmac, KeyInit as _, Mac};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 

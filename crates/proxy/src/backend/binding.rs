@@ -20,7 +20,7 @@ pub(crate) fn tls_server_end_point(backend: &Backend) -> Option<Vec<u8>> {
 fn end_point(certificate: &CertificateDer<'_>) -> Option<Vec<u8>> {
     let parsed = Certificate::from_der(certificate).ok()?;
     // Source for the numbers: RFC 8017 appendix C, RFC 5758 section 3.2.
-    match parsed.signature_algorithm.oid.to_string().as_str() {
+    match parsed.signature_algorithm().oid.to_string().as_str() {
         "1.2.840.113549.1.1.4" // md5WithRSAEncryption
         | "1.2.840.113549.1.1.5" // sha1WithRSAEncryption
         | "1.2.840.113549.1.1.11" // sha256WithRSAEncryption

@@ -171,7 +171,14 @@ impl TlsError {
 }
 
 fn for_names(names: &[String]) -> String {
+    let names: Vec<_> = names.iter().map(|name| plain(name)).collect();
     if names.is_empty() { String::new() } else { format!("; it is for {}", names.join(", ")) }
+}
+
+/// rustls gives a name as Rust writes it: `DnsName("db.example")`.
+fn plain(name: &str) -> &str {
+    let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    inner.unwrap_or(name).trim_matches('"')
 }
 
 fn roots(roots: &Roots) -> Result<RootCertStore, TrustError> {
@@ -239,5 +246,17 @@ impl ServerCertVerifier for AnyName {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.supported_verify_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::for_names;
+
+    #[test]
+    fn the_names_of_a_certificate_are_shown_as_people_write_them() {
+        let names = ["DnsName(\"db.example\")".to_owned(), "IpAddress(10.0.0.1)".to_owned()];
+        assert_eq!(for_names(&names), "; it is for db.example, 10.0.0.1");
+        assert_eq!(for_names(&[]), "");
     }
 }
