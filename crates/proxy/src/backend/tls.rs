@@ -159,9 +159,10 @@ impl TlsError {
                 expected: expected.to_str().into_owned(),
                 presented: presented.clone(),
             },
-            rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-                Self::UnknownIssuer
-            }
+            // An authority that was made anew keeps its name: then only the signature is wrong.
+            rustls::Error::InvalidCertificate(
+                CertificateError::UnknownIssuer | CertificateError::BadSignature,
+            ) => Self::UnknownIssuer,
             rustls::Error::InvalidCertificate(
                 CertificateError::Expired | CertificateError::ExpiredContext { .. },
             ) => Self::Expired,
