@@ -60,6 +60,9 @@ pub enum ConnectionError {
     /// The path ended early, and the transport said why.
     #[error("{0}")]
     PathLost(String),
+    /// A cancel request did not get through in time. Nobody is told: a cancel has no answer.
+    #[error("the cancel request did not get through within {0:?}")]
+    CancelTimeout(Duration),
     /// The database did not let us in.
     #[error(transparent)]
     Login(#[from] LoginError),
@@ -101,7 +104,7 @@ impl ConnectionError {
             Self::LocalLoginTimeout(_) | Self::Refused(_) => "local login",
             Self::TooManyConnections(_) | Self::Draining => "pgferry",
             Self::Credentials(_) | Self::CredentialsTimeout(_) => "credentials",
-            Self::Transport(_) | Self::PathLost(_) => "transport",
+            Self::Transport(_) | Self::PathLost(_) | Self::CancelTimeout(_) => "transport",
             Self::Tls(_) | Self::TlsTimeout(_) => "tls",
             Self::Login(_) | Self::LoginTimeout(_) => "server login",
         }
@@ -115,6 +118,7 @@ impl ConnectionError {
             Self::LocalLoginTimeout(_)
             | Self::CredentialsTimeout(_)
             | Self::TlsTimeout(_)
+            | Self::CancelTimeout(_)
             | Self::LoginTimeout(_) => "timeout",
             Self::Refused(_) => "refused",
             Self::TooManyConnections(_) => "too_many_connections",
@@ -137,7 +141,7 @@ impl ConnectionError {
             | Self::Refused(_) => Blame::Frontend,
             Self::TooManyConnections(_) | Self::Draining => Blame::Proxy,
             Self::Credentials(_) | Self::CredentialsTimeout(_) => Blame::Credentials,
-            Self::Transport(_) | Self::PathLost(_) => Blame::Transport,
+            Self::Transport(_) | Self::PathLost(_) | Self::CancelTimeout(_) => Blame::Transport,
             Self::Login(LoginError::Rejected { fields, .. })
                 if fields.sql_state().is_some_and(|state| state.class() == "28") =>
             {
@@ -177,9 +181,11 @@ impl ConnectionError {
                     SqlState::UNABLE_TO_CONNECT
                 }
             }),
-            Self::PathLost(_) | Self::Tls(_) | Self::TlsTimeout(_) | Self::LoginTimeout(_) => {
-                SqlState::UNABLE_TO_CONNECT
-            }
+            Self::PathLost(_)
+            | Self::CancelTimeout(_)
+            | Self::Tls(_)
+            | Self::TlsTimeout(_)
+            | Self::LoginTimeout(_) => SqlState::UNABLE_TO_CONNECT,
         }
     }
 
@@ -195,6 +201,7 @@ impl ConnectionError {
             | Self::CredentialsTimeout(_)
             | Self::Transport(_)
             | Self::PathLost(_)
+            | Self::CancelTimeout(_)
             | Self::Tls(_)
             | Self::TlsTimeout(_)
             | Self::Login(_)

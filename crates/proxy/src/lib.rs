@@ -12,6 +12,7 @@
 
 mod backend;
 mod cancel;
+mod cancel_keys;
 mod clock;
 mod connection;
 mod conversation;

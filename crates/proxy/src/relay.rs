@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use self::meter::Meter;
 use self::pump::{Fault, Pump};
 use crate::backend::stream::Backend;
-use crate::cancel::Activity;
+use crate::cancel_keys::Activity;
 use crate::clock::Clock;
 use crate::conversation::is_disconnect;
 use crate::socket::Socket;

@@ -9,7 +9,7 @@ use pgferry_transport::Instance;
 use tokio::sync::Semaphore;
 
 use crate::backend::tls::{Tls, TrustError};
-use crate::cancel::CancelKeys;
+use crate::cancel_keys::CancelKeys;
 use crate::frontend::auth::{LocalAuth, LocalAuthError};
 
 /// One database as an application sees it, ready to serve. Shared by its connections.
@@ -61,7 +61,8 @@ impl Target {
             name: plan.name.clone(),
             dial: plan.database.dial().clone(),
             database: plan.database.name.clone(),
-            tls: Tls::new(&plan.database)?,
+            // A transport that is the server itself: nothing leaves this process in between.
+            tls: if instance.speaks_postgres() { Tls::Disabled } else { Tls::new(&plan.database)? },
             local_auth: LocalAuth::new(&plan.local_auth)?,
             cancel_keys: CancelKeys::default(),
             slots: Arc::new(Semaphore::new(limits.connections)),

@@ -129,10 +129,6 @@ async fn lease(target: &Target) -> Result<Lease, ConnectionError> {
 }
 
 async fn tls(target: &Target, socket: Socket) -> Result<(Backend, Security), ConnectionError> {
-    if target.instance.speaks_postgres() {
-        // The transport is the server itself; nothing leaves this process in between.
-        return Ok((Backend::Plain(socket), Security::Unverified));
-    }
     let limit = target.limits.tls;
     let connected = timeout(limit, target.tls.connect(socket)).await;
     Ok(connected.map_err(|_| ConnectionError::TlsTimeout(limit))??)

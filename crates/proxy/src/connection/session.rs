@@ -18,7 +18,7 @@ use tracing::{debug, warn};
 use super::establish::Opened;
 use crate::backend::login::LoggedIn;
 use crate::backend::stream::Backend;
-use crate::cancel::Registered;
+use crate::cancel_keys::Registered;
 use crate::conversation::Conversation;
 use crate::farewell::farewell;
 use crate::relay::{Drain, End, REASON_LIMIT, Relay};

@@ -9,9 +9,11 @@ impl ConnectionError {
     /// The fix, where there is one to name.
     pub(super) fn hint(&self, target: &str) -> Option<String> {
         match self {
-            Self::ClientGone | Self::Opening(_) | Self::ClientMessage(_) | Self::PathLost(_) => {
-                None
-            }
+            Self::ClientGone
+            | Self::Opening(_)
+            | Self::ClientMessage(_)
+            | Self::PathLost(_)
+            | Self::CancelTimeout(_) => None,
             Self::LocalLoginTimeout(_) => {
                 Some(limit("local_login", "The client connected but did not finish its login."))
             }

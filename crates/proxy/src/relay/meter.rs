@@ -8,7 +8,7 @@ use pgferry_telemetry::{
     Direction, Origin, Outcome, QueryHistograms, Severity, Side, TargetMetrics,
 };
 
-use crate::cancel::Activity;
+use crate::cancel_keys::Activity;
 
 /// For an error that carries no SQLSTATE.
 const UNKNOWN: &str = "XX000";

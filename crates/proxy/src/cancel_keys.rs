@@ -1,0 +1,139 @@
+//! Our own cancel keys, and which backend each stands for.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pgferry_pg::CancelKey;
+use pgferry_pg::startup::ProtocolVersion;
+
+/// The keys of the sessions that run now, by process id.
+#[derive(Default)]
+pub(crate) struct CancelKeys(Mutex<HashMap<u32, Vec<Arc<Entry>>>>);
+
+/// What a session shares with cancel requests for it.
+pub(crate) struct Entry {
+    /// What the application holds.
+    ours: CancelKey,
+    /// What the database wants to see.
+    pub(crate) theirs: CancelKey,
+    pub(crate) activity: Arc<Activity>,
+}
+
+/// Odd while a query runs; a new number for each one. Written by the session's relay alone.
+#[derive(Debug, Default)]
+pub(crate) struct Activity(AtomicU64);
+
+impl Activity {
+    pub(crate) fn set(&self, activity: u64) {
+        self.0.store(activity, Ordering::Release);
+    }
+
+    /// The number of the query that runs, if one does.
+    pub(crate) fn running(&self) -> Option<u64> {
+        let activity = self.0.load(Ordering::Acquire);
+        (activity % 2 == 1).then_some(activity)
+    }
+}
+
+/// A registered session; gone from the table when dropped.
+pub(crate) struct Registered<'a> {
+    keys: &'a CancelKeys,
+    entry: Arc<Entry>,
+}
+
+impl Registered<'_> {
+    /// The key that goes to the application.
+    pub(crate) fn key(&self) -> &CancelKey {
+        &self.entry.ours
+    }
+}
+
+impl Drop for Registered<'_> {
+    fn drop(&mut self) {
+        let mut keys = self.keys.lock();
+        let process_id = self.entry.ours.process_id();
+        if let Some(entries) = keys.get_mut(&process_id) {
+            entries.retain(|entry| !Arc::ptr_eq(entry, &self.entry));
+            if entries.is_empty() {
+                keys.remove(&process_id);
+            }
+        }
+    }
+}
+
+impl CancelKeys {
+    /// Makes a key for a session. It carries the backend's own process id, which applications
+    /// compare with that of notifications, and a secret of ours.
+    pub(crate) fn register(
+        &self,
+        theirs: CancelKey,
+        version: ProtocolVersion,
+        activity: Arc<Activity>,
+    ) -> Registered<'_> {
+        let mut keys = self.lock();
+        let entries = keys.entry(theirs.process_id()).or_default();
+        let ours = loop {
+            let ours = CancelKey::generate(theirs.process_id(), &rand::random(), version);
+            if entries.iter().all(|entry| entry.ours != ours) {
+                break ours;
+            }
+        };
+        let entry = Arc::new(Entry { ours, theirs, activity });
+        entries.push(Arc::clone(&entry));
+        drop(keys);
+        Registered { keys: self, entry }
+    }
+
+    /// The session that holds `key`.
+    pub(crate) fn find(&self, key: &CancelKey) -> Option<Arc<Entry>> {
+        self.lock().get(&key.process_id())?.iter().find(|entry| entry.ours == *key).cloned()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u32, Vec<Arc<Entry>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn theirs() -> CancelKey {
+        CancelKey::new(42, &[1, 2, 3, 4]).unwrap()
+    }
+
+    #[test]
+    fn a_key_is_found_while_its_session_lives_and_not_after() {
+        let keys = CancelKeys::default();
+        let session = keys.register(theirs(), ProtocolVersion::V3_0, Arc::default());
+        let ours = session.key().clone();
+        assert_ne!(ours, theirs(), "the database's own key stays here");
+        assert_eq!(ours.process_id(), 42);
+        assert!(keys.find(&ours).is_some());
+        assert!(keys.find(&theirs()).is_none());
+        drop(session);
+        assert!(keys.find(&ours).is_none());
+        assert!(keys.lock().is_empty());
+    }
+
+    #[test]
+    fn two_backends_with_one_process_id_are_told_apart_by_their_secret() {
+        let keys = CancelKeys::default();
+        let one = keys.register(theirs(), ProtocolVersion::V3_2, Arc::default());
+        let two = keys.register(theirs(), ProtocolVersion::V3_2, Arc::default());
+        let found = keys.find(two.key()).unwrap();
+        assert!(Arc::ptr_eq(&found, &two.entry));
+        assert!(!Arc::ptr_eq(&found, &one.entry));
+    }
+
+    #[test]
+    fn only_a_running_query_can_be_cancelled() {
+        let activity = Activity::default();
+        assert_eq!(activity.running(), None);
+        activity.set(1);
+        assert_eq!(activity.running(), Some(1));
+        activity.set(2);
+        assert_eq!(activity.running(), None);
+    }
+}
