@@ -63,7 +63,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
 
     /// The stream, and the bytes behind the last message, which belong to the relay.
     pub(crate) fn into_parts(self) -> (S, Bytes) {
-        (self.stream, self.buffer.freeze())
+        // Freezing an empty buffer would keep its memory for as long as the session lasts.
+        let excess = if self.buffer.is_empty() { Bytes::new() } else { self.buffer.freeze() };
+        (self.stream, excess)
     }
 }
 

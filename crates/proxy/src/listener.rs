@@ -9,11 +9,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pgferry_config::Listen;
+use socket2::TcpKeepalive;
 use tokio::net::{TcpListener, UnixListener};
 
 /// How long a listener rests when the process is out of descriptors: accepting again at once would
 /// only spin.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a client may be silent before the system asks whether it is still there.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
+/// Between two questions to a silent client.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// A bound address.
 #[derive(Debug)]
@@ -93,6 +99,10 @@ impl Drop for UnixSocket {
 async fn accept_tcp(listener: &TcpListener) -> io::Result<Accepted> {
     let (stream, peer) = listener.accept().await?;
     stream.set_nodelay(true)?;
+    // A client on another machine may vanish without a word; its session must not stay for ever.
+    socket2::SockRef::from(&stream).set_tcp_keepalive(
+        &TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_INTERVAL),
+    )?;
     Ok(Accepted::Tcp(stream.into_std()?, peer))
 }
 

@@ -12,8 +12,12 @@ impl ConnectionError {
             Self::ClientGone
             | Self::Opening(_)
             | Self::ClientMessage(_)
-            | Self::PathLost(_)
             | Self::CancelTimeout(_) => None,
+            Self::PathLost(_) => Some(
+                "Connect again: pgferry opens a new path. If that one breaks too, look into the log \
+                 of the hop that is named."
+                    .to_owned(),
+            ),
             Self::LocalLoginTimeout(_) => {
                 Some(limit("local_login", "The client connected but did not finish its login."))
             }
@@ -31,7 +35,7 @@ impl ConnectionError {
                 Some(limit("credentials", "Fetching the credential took too long."))
             }
             Self::Transport(error) => error.hint.clone(),
-            Self::Tls(error) => tls_hint(error, target),
+            Self::Tls(error) => Some(tls_hint(error, target)),
             Self::TlsTimeout(_) => Some(limit(
                 "tls",
                 "Something accepts connections at the database's address but does not answer: \
@@ -71,7 +75,7 @@ fn refused_hint(error: &Refused, target: &str) -> String {
     }
 }
 
-fn tls_hint(error: &TlsError, target: &str) -> Option<String> {
+fn tls_hint(error: &TlsError, target: &str) -> String {
     let hint = match error {
         TlsError::Refused => format!(
             "Turn ssl on at the server, or, if the path is safe without, set [targets.{target}] \
@@ -94,9 +98,12 @@ fn tls_hint(error: &TlsError, target: &str) -> Option<String> {
              and allows this path."
                 .to_owned()
         }
-        TlsError::Handshake(_) => return None,
+        TlsError::Handshake(_) => {
+            "pgferry speaks TLS 1.2 and 1.3; look into the database's log for its side of it."
+                .to_owned()
+        }
     };
-    Some(hint)
+    hint
 }
 
 fn login_hint(error: &LoginError, target: &str) -> Option<String> {
