@@ -76,7 +76,7 @@ fn refused_hint(error: &Refused, target: &str) -> String {
 }
 
 fn tls_hint(error: &TlsError, target: &str) -> String {
-    let hint = match error {
+    match error {
         TlsError::Refused => format!(
             "Turn ssl on at the server, or, if the path is safe without, set [targets.{target}] \
              database.tls = \"disable\"."
@@ -102,8 +102,7 @@ fn tls_hint(error: &TlsError, target: &str) -> String {
             "pgferry speaks TLS 1.2 and 1.3; look into the database's log for its side of it."
                 .to_owned()
         }
-    };
-    hint
+    }
 }
 
 fn login_hint(error: &LoginError, target: &str) -> Option<String> {
