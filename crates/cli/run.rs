@@ -33,12 +33,16 @@ pub(crate) struct Parts {
 pub(crate) fn run(run: &Run) -> Result<Exit, Failure> {
     logging::install(run.log_format, run.log_level);
     let plan = plan(&run.config, &run.targets)?;
-    let parts = assemble(plan, &run.plugins)?;
+    let Parts { plan, telemetry, transports, targets, runtime } = assemble(plan, &run.plugins)?;
     let control = Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Internal, error))?;
-    control.block_on(serve(parts))
+    let outcome = control.block_on(serve(plan, telemetry, transports, targets));
+    // Here, because a runtime must not be dropped on another one. Plugins may have threads of their
+    // own: nothing waits for those.
+    runtime.shutdown_background();
+    outcome
 }
 
 /// Finds, reads and checks the configuration.
@@ -151,8 +155,12 @@ fn source(credential: &Credential) -> Source {
     Source::Password { user: user.clone(), password }
 }
 
-async fn serve(parts: Parts) -> Result<Exit, Failure> {
-    let Parts { plan, telemetry, transports, targets, runtime } = parts;
+async fn serve(
+    plan: Plan,
+    telemetry: Telemetry,
+    transports: Transports,
+    targets: Vec<(Arc<Target>, Vec<Listen>)>,
+) -> Result<Exit, Failure> {
     let internal = |error: std::io::Error| Failure::new(Exit::Internal, error);
     // Before anything listens, so that a signal in between is not lost.
     let mut interrupt = signal(SignalKind::interrupt()).map_err(internal)?;
@@ -178,8 +186,6 @@ async fn serve(parts: Parts) -> Result<Exit, Failure> {
         () = hurry => {}
     }
     transports.shutdown().await;
-    // Plugins may have threads of their own: nothing waits for those.
-    runtime.shutdown_background();
     info!("stopped");
     Ok(exit)
 }
@@ -234,6 +240,31 @@ fn announce(plan: &Plan, server: &Server) {
             .find(|target| target.name == bound.target)
             .and_then(|target| plan.transports.iter().find(|t| t.name == target.transport))
             .map_or("", |transport| transport.kind.as_str());
-        info!("ready: target {} on {} ({kind})", bound.target, bound.address);
+        let connect = psql(&bound.address);
+        info!(
+            "ready: target {} on {} ({kind}); connect with: {connect}",
+            bound.target, bound.address
+        );
+    }
+}
+
+/// The command that connects to a listener, for copying.
+fn psql(address: &str) -> String {
+    let (host, port) = address
+        .split_once("/.s.PGSQL.")
+        .or_else(|| address.rsplit_once(':'))
+        .unwrap_or((address, "5432"));
+    format!("psql -h {} -p {port}", host.trim_matches(['[', ']']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_listener_has_a_command_to_copy() {
+        assert_eq!(psql("127.0.0.1:15432"), "psql -h 127.0.0.1 -p 15432");
+        assert_eq!(psql("[::1]:15432"), "psql -h ::1 -p 15432");
+        assert_eq!(psql("/run/pg/.s.PGSQL.5432"), "psql -h /run/pg -p 5432");
     }
 }
