@@ -7,7 +7,7 @@ use std::time::Duration;
 use pgferry_telemetry::{PluginMetrics, TargetHealth, TargetMetrics, Telemetry};
 use pgferry_transport::{Metric, MetricKind, Observer, Recorder, Status, TunnelState};
 
-/// Hears the transports on behalf of the targets.
+/// Hears the transports on behalf of the targets. They write their own log lines.
 pub(crate) struct Transports {
     telemetry: Telemetry,
     /// The targets of each instance.
@@ -75,16 +75,7 @@ impl Observer for Transports {
         let mut outspoken = self.outspoken.lock().unwrap_or_else(PoisonError::into_inner);
         outspoken.insert(instance.to_owned());
         drop(outspoken);
-        tracing::info!(transport = instance, state = state.label(), message, "tunnel");
         self.tell(instance, state, message);
-    }
-
-    fn violation(&self, instance: &str, what: &str) {
-        tracing::error!(transport = instance, what, "the plugin broke the contract");
-    }
-
-    fn abandoned(&self, instance: &str) {
-        tracing::warn!(transport = instance, "the plugin does not answer a cancelled open");
     }
 
     fn metric(&self, instance: &str, metric: &Metric) -> Option<Recorder> {
