@@ -31,10 +31,12 @@ impl Resolver<'_> {
             let key = format!("transports.{name}");
             transports.insert(name.clone(), self.transport(&name, key, table)?);
         }
+        let mut inline = BTreeMap::new();
         let mut targets = Vec::with_capacity(schema.targets.len());
         for (name, target) in schema.targets {
-            targets.push(self.target(name, target, &mut transports)?);
+            targets.push(self.target(name, target, &transports, &mut inline)?);
         }
+        transports.append(&mut inline);
         let plan = Plan {
             file: self.file.to_owned(),
             admin: schema.admin.map(|admin| self.admin(&admin)).transpose()?,
@@ -70,11 +72,13 @@ impl Resolver<'_> {
         &self,
         name: String,
         target: schema::Target,
-        transports: &mut BTreeMap<String, Transport>,
+        transports: &BTreeMap<String, Transport>,
+        inline: &mut BTreeMap<String, Transport>,
     ) -> Result<Target, ConfigError> {
         let key = |below: &str| format!("targets.{name}.{below}");
         let listen = self.listen(&key("listen"), target.listen)?;
-        let transport = self.choose(&name, &key("transport"), target.transport, transports)?;
+        let transport =
+            self.choose(&name, &key("transport"), target.transport, (transports, inline))?;
         let database = self.database(&key("database"), target.database)?;
         let credential = self.credential(&key("credential"), target.credential)?;
         let local_auth = match target.local_auth {
@@ -106,13 +110,14 @@ impl Resolver<'_> {
             .collect()
     }
 
-    /// The name of the instance a target uses; one written inside the target is added to the rest.
+    /// The name of the instance a target uses; one written inside the target goes to `inline` and is
+    /// for this target alone.
     fn choose(
         &self,
         target: &str,
         key: &str,
         choice: TransportChoice,
-        transports: &mut BTreeMap<String, Transport>,
+        (transports, inline): (&BTreeMap<String, Transport>, &mut BTreeMap<String, Transport>),
     ) -> Result<String, ConfigError> {
         let table = match choice {
             TransportChoice::Named(name) if transports.contains_key(&name) => return Ok(name),
@@ -129,7 +134,7 @@ impl Resolver<'_> {
             return Err(self.error(key, message));
         }
         let transport = self.transport(target, key.to_owned(), table)?;
-        transports.insert(target.to_owned(), transport);
+        inline.insert(target.to_owned(), transport);
         Ok(target.to_owned())
     }
 

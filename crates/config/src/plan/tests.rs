@@ -54,6 +54,14 @@ fn an_unknown_key_inside_a_choice_is_refused_too() {
 }
 
 #[test]
+fn a_transport_inside_a_target_is_for_that_target_alone() {
+    let other = TARGET.replace("dev", "other").replace("15432", "15433");
+    let other = format!("{other}transport = \"dev\"\n");
+    let error = load(&format!("{TARGET}{other}")).unwrap_err();
+    assert!(error.contains("targets.other.transport: no [transports.dev]"), "{error}");
+}
+
+#[test]
 fn text_that_is_not_toml_names_its_line() {
     let error = load("[targets.dev]\nlisten = = 5\n").unwrap_err();
     assert!(error.contains("config.toml:2"), "{error}");
