@@ -96,7 +96,7 @@ impl Instance {
         let waited = timeout_at(deadline, Arc::clone(&self.opens).acquire_owned()).await;
         let Ok(Ok(permit)) = waited else {
             let full = format!(
-                "{} opens are under way, as many as max_concurrent_opens allows, and none ended in time",
+                "{} opens are under way, as many as max_opens allows, and none ended in time",
                 self.cap
             );
             return Err(self.error(Failure::new(Status::Timeout, full)));

@@ -135,5 +135,5 @@ async fn the_cap_on_opens_is_named_when_it_is_the_obstacle() {
     let second = second.unwrap_err();
     assert_eq!(second.status, Status::Timeout);
     assert!(second.message.contains("1 opens are under way"), "{second}");
-    assert!(second.message.contains("max_concurrent_opens"), "{second}");
+    assert!(second.message.contains("max_opens"), "{second}");
 }
