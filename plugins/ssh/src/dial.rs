@@ -64,7 +64,8 @@ async fn meet<E: Environment>(
 ) -> Result<Met, Error> {
     let begun = Instant::now();
     let limit = to.tcp_limit.min(to.deadline.saturating_duration_since(begun));
-    let stream = environment.dial(&config.host, config.port, limit).await?;
+    let dialling = environment.dial(&config.host, config.port, limit).await;
+    let stream = dialling.map_err(refusal::not_there)?;
     // A round trip and the look-up of a name: too much rather than too little.
     let distance = begun.elapsed();
     let settings = algorithms::session(config, &host_key.known_types(), distance);

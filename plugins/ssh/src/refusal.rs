@@ -77,6 +77,17 @@ pub(crate) fn no_answer(to: &Destination, bastion: &str) -> Error {
     .with_hint(CLOSED_DOOR)
 }
 
+/// Nobody answers where the bastion should be. A transport beneath has its own words for it.
+pub(crate) fn not_there(error: Error) -> Error {
+    if error.hint().is_some() {
+        return error;
+    }
+    error.with_hint(
+        "check host and port of this transport, that the bastion runs, and that its security group \
+         or a VPN lets this machine in",
+    )
+}
+
 /// The bastion itself has not answered.
 pub(crate) fn silent(bastion: &str) -> Error {
     Error::timeout(format!("bastion {bastion} does not answer on its open connection"))
