@@ -1,5 +1,7 @@
 //! What to do about an error: the HINT of each.
 
+use pgferry_transport::Status;
+
 use super::ConnectionError;
 use crate::backend::login::LoginError;
 use crate::backend::tls::TlsError;
@@ -34,7 +36,9 @@ impl ConnectionError {
             Self::CredentialsTimeout(_) => {
                 Some(limit("credentials", "Fetching the credential took too long."))
             }
-            Self::Transport(error) => error.hint.clone(),
+            Self::Transport(error) => {
+                error.hint.clone().or_else(|| transport_hint(error.status, target))
+            }
             Self::Tls(error) => Some(tls_hint(error, target)),
             Self::TlsTimeout(_) => Some(limit(
                 "tls",
@@ -53,6 +57,29 @@ impl ConnectionError {
 
 fn limit(key: &str, what: &str) -> String {
     format!("{what} The limit is {key} in [limits].")
+}
+
+/// For transports that give no hint of their own.
+fn transport_hint(status: Status, target: &str) -> Option<String> {
+    let hint = match status {
+        Status::Ok | Status::Cancelled => return None,
+        Status::Unreachable => format!(
+            "Check that the database runs and lets this path in, and that database and transport \
+             of [targets.{target}] lead to it."
+        ),
+        Status::Timeout => format!(
+            "A firewall may swallow the packets: check database and transport of \
+             [targets.{target}]. The limits are tunnel_open and tcp in [limits]."
+        ),
+        Status::Config | Status::Auth | Status::Denied => {
+            format!("Check the transport of [targets.{target}] in the configuration.")
+        }
+        Status::Throttled => "Open fewer sessions at once, or try again in a moment.".to_owned(),
+        Status::Protocol | Status::Unsupported | Status::Internal | Status::Panic => {
+            "The fault is in the transport plugin or its peer: pgferry's log has more.".to_owned()
+        }
+    };
+    Some(hint)
 }
 
 fn refused_hint(error: &Refused, target: &str) -> String {
