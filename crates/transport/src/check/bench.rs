@@ -140,14 +140,18 @@ impl Bench {
 /// An open stream to one of the checks' servers.
 pub(super) struct Stream {
     pub(super) bytes: UnixStream,
+    /// Whether it is one end of a pair, with the plugin at the other end.
+    pub(super) is_pumped: bool,
     pub(super) closed: CloseReason,
 }
 
 impl Stream {
     pub(super) fn new(connection: Connection) -> std::io::Result<Self> {
         // Reads, writes and shutdowns are the same for TCP; nothing else is done with it.
+        let family = rustix::net::getsockname(&connection.socket)?.address_family();
+        let is_pumped = family == rustix::net::AddressFamily::UNIX;
         let bytes = UnixStream::from_std(StdStream::from(connection.socket))?;
-        Ok(Self { bytes, closed: connection.closed })
+        Ok(Self { bytes, is_pumped, closed: connection.closed })
     }
 }
 
