@@ -8,8 +8,9 @@ use crate::Operation;
 /// Most entries that are kept one by one.
 pub(super) const ENTRIES_MAX: usize = 65_536;
 
-/// Room that is kept when the queue runs empty.
-const ENTRIES_KEPT: usize = 256;
+/// Room that is kept when the queue runs empty: an application that pipelines does so again, and three
+/// hundred queries at once are common.
+const ENTRIES_KEPT: usize = 1024;
 
 /// A message, or a run of them, that waits for its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
