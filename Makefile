@@ -1,7 +1,7 @@
 # Everything a contributor or a curious visitor runs. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fmt fmt-check lint doc deny ci tools
+.PHONY: help demo bench test fmt fmt-check lint doc deny ci tools
 
 CARGO ?= cargo
 
@@ -12,6 +12,9 @@ help: ## This list
 
 demo: ## Show pgferry at work: a throwaway database behind a throwaway bastion
 	@scripts/demo.sh
+
+bench: ## Measure pgferry beside a direct connection and its peers
+	@scripts/bench.sh
 
 test: tools ## Run all tests, as root or as an ordinary user
 	$(CARGO) test --workspace
