@@ -1,6 +1,6 @@
 //! What a user may write, and what the program runs.
 //!
-//! [`schema`](crate) types mirror the TOML file letter for letter and refuse every unknown key;
+//! The schema types mirror the TOML file letter for letter and refuse every unknown key;
 //! [`Plan`] is the resolved form (absolute paths, defaults filled in, choices as enums) and the only
 //! thing the rest of the program sees. This crate opens no socket and resolves no name; it reads the
 //! configuration file and looks at the mode of files that hold secrets.

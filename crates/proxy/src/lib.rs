@@ -1,8 +1,8 @@
 //! One PostgreSQL session, from the application to the database.
 //!
-//! A connection goes through the modules in this order: [`listener`] accepts it, [`frontend`] reads
-//! its startup packet and logs the application in locally, [`backend`] opens a path, does TLS and
-//! logs in at the database, [`relay`] carries the bytes until one side ends. Whatever fails on the
+//! A connection goes through the modules in this order: `listener` accepts it, `frontend` reads
+//! its startup packet and logs the application in locally, `backend` opens a path, does TLS and
+//! logs in at the database, `relay` carries the bytes until one side ends. Whatever fails on the
 //! way becomes a PostgreSQL error that names target, hop and fix ([`ConnectionError`]).
 //!
 //! It is no pooler: one application session is one database session, so that LISTEN, temporary
