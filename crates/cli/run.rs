@@ -9,6 +9,7 @@ use pgferry_pg::Operation;
 use pgferry_proxy::{Server, Target, TargetParts};
 use pgferry_telemetry::{BuildInfo, PluginInfo, Settings, Telemetry, serve_admin};
 use pgferry_transport::{PluginSource, Transports};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -32,6 +33,7 @@ pub(crate) struct Parts {
 
 pub(crate) fn run(run: &Run) -> Result<Exit, Failure> {
     logging::install(run.log_format, run.log_level);
+    raise_open_files();
     let plan = plan(&run.config, &run.targets)?;
     let Parts { plan, telemetry, transports, targets, runtime } = assemble(plan, &run.plugins)?;
     let control = Builder::new_current_thread()
@@ -43,6 +45,16 @@ pub(crate) fn run(run: &Run) -> Result<Exit, Failure> {
     // own: nothing waits for those.
     runtime.shutdown_background();
     outcome
+}
+
+/// A session takes up to four descriptors, and the usual soft limit is made for programs that use
+/// `select`, which nothing here does.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, ..limit };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::debug!(%error, "the limit of open files stays as it is");
+    }
 }
 
 /// Finds, reads and checks the configuration.
