@@ -11,8 +11,10 @@
     reason = "Debug quotes paths as TOML wants them, a test ends by panicking, and every test binary uses its own part"
 )]
 
+pub(crate) mod client;
 pub(crate) mod pgferry;
 pub(crate) mod plugin;
+pub(crate) mod target;
 pub(crate) mod world;
 
 use std::time::Duration;

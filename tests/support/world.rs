@@ -1,12 +1,11 @@
 //! A database, a bastion in front of it, and the configuration that leads there.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use pgferry_simulators::{Key, Postgres, Role, SERVER_NAME, Sshd};
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
 use super::pgferry::Pgferry;
 use super::plugin;
@@ -47,11 +46,18 @@ impl World {
         Self { postgres, sshd, directory: tempfile::tempdir().expect("a directory") }
     }
 
+    /// A private directory, gone with everything else.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     /// A file with a secret in it, as the configuration wants it.
     pub(crate) fn secret_file(&self, name: &str, secret: &str) -> PathBuf {
         let file = self.directory.path().join(name);
-        fs::write(&file, format!("{secret}\n")).expect("the secret can be written");
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("and made private");
+        // Moved into place, because tests share a world and a reader must not see half of it.
+        let mut new = NamedTempFile::new_in(&self.directory).expect("a file of the owner's alone");
+        writeln!(new, "{secret}").expect("the secret can be written");
+        new.persist(&file).expect("and moved");
         file
     }
 
