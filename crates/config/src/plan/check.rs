@@ -7,6 +7,7 @@ use super::{Credential, LocalAuth, Plan, Roots, Target};
 use crate::error::ConfigError;
 use crate::listen::Listen;
 use crate::secret::SecretSource;
+use crate::transport::Transport;
 
 /// Whether the system can tell who owns the other end of a loopback TCP connection.
 const TCP_OWNER_IS_KNOWN: bool = cfg!(target_os = "linux");
@@ -36,7 +37,7 @@ pub(super) fn plan(plan: &Plan) -> Result<(), ConfigError> {
         local_auth(plan, target)?;
         secrets(plan, target)?;
     }
-    Ok(())
+    plan.transports.iter().try_for_each(|transport| grants(plan, transport))
 }
 
 fn distinct_listeners(plan: &Plan) -> Result<(), ConfigError> {
@@ -82,19 +83,12 @@ fn secrets(plan: &Plan, target: &Target) -> Result<(), ConfigError> {
         ConfigError::meaning(&plan.file, format!("targets.{}.{below}", target.name), message)
     };
     let Credential::Password { password, .. } = &target.credential;
-    match password {
-        SecretSource::Env(name) if std::env::var_os(name).is_none() => {
-            let message = format!("the environment variable {name} is not set");
-            return Err(error("credential.password_env", message));
-        }
-        SecretSource::Env(_) => {}
-        SecretSource::File(file) => {
-            private(file).map_err(|message| error("credential.password_file", message))?;
-        }
-        SecretSource::Literal(_) => {
-            private(&plan.file).map_err(|message| error("credential.password", message))?;
-        }
-    }
+    let key = match password {
+        SecretSource::Env(_) => "credential.password_env",
+        SecretSource::File(_) => "credential.password_file",
+        SecretSource::Literal(_) => "credential.password",
+    };
+    kept(plan, password).map_err(|message| error(key, message))?;
     if let LocalAuth::Scram { password_file, .. } = &target.local_auth {
         private(password_file).map_err(|message| error("local_auth.password_file", message))?;
     }
@@ -103,6 +97,27 @@ fn secrets(plan: &Plan, target: &Target) -> Result<(), ConfigError> {
             .map_err(|e| error("database.ca_file", format!("{}: {e}", file.display())))?;
     }
     Ok(())
+}
+
+/// The secrets that a transport may ask for.
+fn grants(plan: &Plan, transport: &Transport) -> Result<(), ConfigError> {
+    for (secret, source) in &transport.secrets {
+        let key = || format!("secrets.{secret} of transport {}", transport.name);
+        kept(plan, source).map_err(|message| ConfigError::meaning(&plan.file, key(), message))?;
+    }
+    Ok(())
+}
+
+/// Whether a secret is there, and closed to others.
+fn kept(plan: &Plan, secret: &SecretSource) -> Result<(), String> {
+    match secret {
+        SecretSource::Env(name) if std::env::var_os(name).is_none() => {
+            Err(format!("the environment variable {name} is not set"))
+        }
+        SecretSource::Env(_) => Ok(()),
+        SecretSource::File(file) => private(file),
+        SecretSource::Literal(_) => private(&plan.file),
+    }
 }
 
 /// Refuses a file with a secret that others can read, as libpq does with `.pgpass`.

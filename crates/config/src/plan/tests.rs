@@ -122,11 +122,31 @@ fn a_named_transport_is_shared_and_a_mistyped_name_is_corrected() {
 #[test]
 fn secrets_of_a_transport_are_granted_by_name_and_never_reach_its_configuration() {
     let transport = "transport = { kind = \"ssh\", host = \"b\", secrets = { key_passphrase = { \
-                     env = \"P\" } } }\ncredential";
+                     env = \"PATH\" } } }\ncredential";
     let plan = load(&TARGET.replace("credential", transport)).unwrap();
     let transport = &plan.transports[0];
-    assert_eq!(transport.secrets["key_passphrase"], SecretSource::Env("P".into()));
+    assert_eq!(transport.secrets["key_passphrase"], SecretSource::Env("PATH".into()));
     assert_eq!(transport.config, serde_json::json!({ "host": "b" }));
+}
+
+#[test]
+fn a_secret_of_a_transport_has_to_be_there_and_closed_to_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("passphrase");
+    let granted = |grant: &str| {
+        let transport =
+            format!("transport = {{ kind = \"ssh\", secrets.p = {grant} }}\ncredential");
+        load(&TARGET.replace("credential", &transport))
+    };
+    let error = granted("{ env = \"PGFERRY_NEVER_SET\" }").unwrap_err();
+    assert!(error.contains("secrets.p of transport dev: the environment variable"), "{error}");
+    let grant = format!("{{ file = {file:?} }}");
+    assert!(granted(&grant).unwrap_err().contains("passphrase: No such file"));
+    fs::write(&file, "open").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(granted(&grant).unwrap_err().contains("run: chmod 600"));
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    granted(&grant).unwrap();
 }
 
 #[test]
