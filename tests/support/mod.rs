@@ -12,9 +12,13 @@
 )]
 
 pub(crate) mod client;
+pub(crate) mod message;
 pub(crate) mod pgferry;
 pub(crate) mod plugin;
+pub(crate) mod shared;
 pub(crate) mod target;
+pub(crate) mod tool;
+pub(crate) mod wire;
 pub(crate) mod world;
 
 use std::time::Duration;

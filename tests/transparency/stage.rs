@@ -1,0 +1,168 @@
+//! Where a script is run, and how two runs are compared.
+
+use std::sync::Arc;
+
+use pgferry_simulators::Role;
+
+use crate::support::message::V3_0;
+use crate::support::pgferry::Pgferry;
+use crate::support::shared::Shared;
+use crate::support::wire::{Message, Wire};
+use crate::support::world::{Way, World};
+
+/// One database, and one pgferry with a target for each transport.
+pub(crate) struct Stage {
+    // First, so that pgferry is gone before what it leads to.
+    pgferry: Pgferry,
+    world: World,
+}
+
+static STAGE: Shared<Stage> = Shared::new();
+
+/// The target that listens on a unix socket.
+const UNIX: &str = "unix";
+
+impl Stage {
+    pub(crate) fn get() -> Arc<Self> {
+        STAGE.get(Self::start)
+    }
+
+    fn start() -> Self {
+        let world = World::start();
+        let mut config: String =
+            Way::ALL.iter().map(|way| world.target(&name(*way), *way, Role::Trust)).collect();
+        config += &world.target(UNIX, Way::SshLinked, Role::Trust).replace(
+            "listen = \"127.0.0.1:0\"",
+            &format!("listen = {{ unix = {:?}, port = 5432 }}", world.directory()),
+        );
+        let pgferry = Pgferry::start(&config);
+        Self { pgferry, world }
+    }
+
+    /// The database's own socket. Its roles log in there as they do behind pgferry.
+    pub(crate) fn direct(&self) -> String {
+        let directory = self.world.postgres.socket_directory();
+        format!("{}/.s.PGSQL.{}", directory.display(), self.world.postgres.port())
+    }
+
+    /// Where pgferry listens for a transport.
+    pub(crate) fn proxied(&self, way: Way) -> &str {
+        self.pgferry.address(&name(way))
+    }
+
+    /// Runs SQL as the superuser, past everything under test.
+    pub(crate) fn prepare(&self, sql: &str) {
+        self.world.postgres.query(sql).expect("the preparation succeeds");
+    }
+
+    /// Runs a script against the database, then through each transport and the unix socket, and
+    /// demands the same messages.
+    pub(crate) fn same_everywhere(&self, script: impl Fn(&mut Scene<'_>)) {
+        let expected = self.run(&self.direct(), Role::Trust.name(), &script);
+        let targets = Way::ALL.map(name).into_iter().chain([UNIX.to_owned()]);
+        for target in targets {
+            let seen = self.run(self.pgferry.address(&target), "me", &script);
+            compare(&target, &expected, &seen);
+        }
+    }
+
+    fn run(&self, address: &str, user: &str, script: impl Fn(&mut Scene<'_>)) -> Vec<Message> {
+        let mut scene = Scene {
+            stage: self,
+            address: address.to_owned(),
+            user: user.to_owned(),
+            wire: Wire::session(address, user),
+            transcript: Vec::new(),
+        };
+        script(&mut scene);
+        scene.transcript
+    }
+}
+
+fn name(way: Way) -> String {
+    format!("{way:?}").to_lowercase()
+}
+
+/// A script's view of one run.
+pub(crate) struct Scene<'a> {
+    stage: &'a Stage,
+    address: String,
+    user: String,
+    wire: Wire,
+    transcript: Vec<Message>,
+}
+
+impl Scene<'_> {
+    /// Starts over with a new session that asks for `parameters`; the greeting is compared too.
+    pub(crate) fn open(&mut self, parameters: &[(&str, &str)]) {
+        let user = self.user.clone();
+        let named = [&[("user", user.as_str()), ("database", "app")], parameters].concat();
+        let (wire, greeting) = Wire::greeted(&self.address, V3_0, &named);
+        self.wire = wire;
+        self.note(greeting);
+    }
+
+    pub(crate) fn say(&mut self, bytes: &[u8]) {
+        self.wire.send(bytes);
+    }
+
+    pub(crate) fn trickle(&mut self, bytes: &[u8]) {
+        self.wire.trickle(bytes);
+    }
+
+    /// Takes the answer up to a message of type `tag`.
+    pub(crate) fn hear(&mut self, tag: u8) {
+        let messages = self.wire.until(tag);
+        self.note(messages);
+    }
+
+    pub(crate) fn query(&mut self, sql: &str) {
+        let messages = self.wire.query(sql);
+        self.note(messages);
+    }
+
+    /// Writes and reads at once, up to the `count`th `ReadyForQuery`.
+    pub(crate) fn pour(&mut self, bytes: &[u8], count: usize) {
+        let messages = self.wire.pour(bytes, count);
+        self.note(messages);
+    }
+
+    /// Demands that nothing more comes, and that the connection ends in order.
+    pub(crate) fn end(&mut self) {
+        let rest = self.wire.rest();
+        assert!(rest.is_empty(), "{}", rest.escape_ascii());
+    }
+
+    pub(crate) fn close_write(&self) {
+        self.wire.close_write();
+    }
+
+    /// Another session, past pgferry.
+    pub(crate) fn elsewhere(&self, sql: &str) {
+        self.stage.prepare(sql);
+    }
+
+    fn note(&mut self, messages: Vec<Message>) {
+        self.transcript.extend(messages.into_iter().map(normal));
+    }
+}
+
+/// Blanks what must differ: process ids and cancel keys, of which the length stays.
+fn normal(mut message: Message) -> Message {
+    match message.tag {
+        b'K' => message.body.fill(0),
+        b'A' => message.body[..4].fill(0),
+        _ => {}
+    }
+    message
+}
+
+fn compare(target: &str, expected: &[Message], seen: &[Message]) {
+    let different = expected.iter().zip(seen).position(|(expected, seen)| expected != seen);
+    if let Some(place) = different {
+        let (expected, seen) = (&expected[place], &seen[place]);
+        panic!("{target}: message {place} is\n{seen:?} instead of\n{expected:?}");
+    }
+    assert_eq!(seen.len(), expected.len(), "{target}: messages are missing, or too many");
+    assert!(!seen.is_empty(), "the script heard nothing");
+}
