@@ -1,9 +1,19 @@
 //! The way out: SIGTERM and SIGINT while sessions run.
 
+#![allow(
+    clippy::allow_attributes,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::unnecessary_debug_formatting,
+    reason = "Debug quotes paths as TOML wants them, and a test ends by panicking"
+)]
+
 mod support;
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pgferry_simulators::Role;
 use rustix::process::Signal;
@@ -12,6 +22,7 @@ use support::client::{ME, Wire};
 use support::pgferry::Pgferry;
 use support::target::Target;
 use support::world::{Way, World};
+use tokio::time::Instant;
 
 const AT_ONCE: Duration = Duration::from_secs(10);
 

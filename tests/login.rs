@@ -1,5 +1,15 @@
 //! Who gets in: at the listener, and at the database.
 
+#![allow(
+    clippy::allow_attributes,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::unnecessary_debug_formatting,
+    reason = "Debug quotes paths as TOML wants them, and a test ends by panicking"
+)]
+
 mod support;
 
 use std::fs;
@@ -8,6 +18,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use pgferry_simulators::{Postgres, Role};
+use support::PATIENCE;
 use support::client::Wire;
 use support::pgferry::{Pgferry, pgferry, write_config};
 use support::target::Target;
@@ -213,7 +224,7 @@ fn every_method_of_the_database_is_answered_for() {
         } else {
             format!("connection authenticated: identity=\"{}\" method={method}", role.name())
         };
-        assert!(log.count(&line) > 0, "{line} is not in {}", log.text());
+        log.wait_for(&line, PATIENCE).unwrap();
     }
     let fault = Wire::refused(pgferry.port("reject"));
     fault.assert("reject", "28000", &["server login", "pg_hba.conf rejects"], "[targets.reject]");

@@ -1,6 +1,16 @@
 //! Every hop broken at every phase: each break is a PostgreSQL error that names target and hop,
 //! comes within its limit, and leaves the listener serving.
 
+#![allow(
+    clippy::allow_attributes,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::unnecessary_debug_formatting,
+    reason = "Debug quotes paths as TOML wants them, and a test ends by panicking"
+)]
+
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -13,12 +23,13 @@ mod sessions;
 mod tunnels;
 
 use std::sync::LazyLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use support::client::Wire;
 use support::pgferry::Pgferry;
 use support::target::Target;
 use support::world::World;
+use tokio::time::Instant;
 
 /// Servers that no test hurts.
 static WORLD: LazyLock<World> = LazyLock::new(World::start);

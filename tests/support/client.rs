@@ -19,7 +19,7 @@ pub(crate) struct Message {
     pub(crate) body: Vec<u8>,
 }
 
-/// The fields of an ErrorResponse that matter.
+/// The fields of an `ErrorResponse` that matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Fault {
     pub(crate) severity: String,
@@ -64,7 +64,7 @@ impl Wire {
         Self::open(port).err().expect("no session")
     }
 
-    /// The process id and the whole body of the BackendKeyData of a new session.
+    /// The process id and the whole body of the `BackendKeyData` of a new session.
     pub(crate) fn open_with_key(port: u16) -> (Self, Vec<u8>) {
         let mut wire = Self::start(port, &ME);
         let messages = wire.ready().expect("a session");
@@ -72,7 +72,7 @@ impl Wire {
         (wire, key.expect("a cancel key").body)
     }
 
-    /// Sends a CancelRequest on a connection of its own and waits until it was dealt with.
+    /// Sends a `CancelRequest` on a connection of its own and waits until it was dealt with.
     pub(crate) fn cancel(port: u16, key: &[u8]) {
         let mut wire = Self::connect(port);
         let body = [&80_877_102_u32.to_be_bytes(), key].concat();
@@ -96,7 +96,7 @@ impl Wire {
         Ok(rows.iter().filter(|message| message.tag == b'D').map(first_column).collect())
     }
 
-    /// Reads up to and including ReadyForQuery, or to an error.
+    /// Reads up to and including `ReadyForQuery`, or to an error.
     pub(crate) fn ready(&mut self) -> Result<Vec<Message>, Fault> {
         let mut messages = Vec::new();
         loop {

@@ -112,7 +112,7 @@ impl Pgferry {
 
     /// Waits until a series has the value: sessions are counted after their last word.
     pub(crate) fn await_metric(&self, series: &str, value: f64) {
-        let began = std::time::Instant::now();
+        let began = tokio::time::Instant::now();
         while self.metric(series) != Some(value) {
             let (_, metrics) = self.admin("/metrics");
             assert!(began.elapsed() < PATIENCE, "{series} is not {value}: {metrics}");
