@@ -122,7 +122,10 @@ impl Guest {
                 Err(self.error(Failure::new(Status::Cancelled, "shutting down")))
             }
             Err(_elapsed) => {
-                let late = format!("no answer within {:?}", request.limit);
+                // What is left of a configured limit, as that was written: 1 s and not 999.999108 ms.
+                let limit = request.limit.as_micros().div_ceil(1000);
+                let limit = Duration::from_millis(u64::try_from(limit).unwrap_or(u64::MAX));
+                let late = format!("no answer within {limit:?}");
                 Err(self.error(Failure::new(Status::Timeout, late)))
             }
         };
