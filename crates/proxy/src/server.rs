@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use crate::connection::{Connection, serve};
 use crate::listener::{Accepted, Listener};
 use crate::relay::Drain;
-use crate::socket::Socket;
+use crate::socket::{Socket, UnixSocket};
 use crate::target::Target;
 
 /// Serves its targets until it is told to stop.
@@ -182,7 +182,7 @@ fn label(accepted: &Accepted, listener: &str) -> String {
 fn into_socket(accepted: Accepted) -> io::Result<Socket> {
     match accepted {
         Accepted::Tcp(stream, _) => tokio::net::TcpStream::from_std(stream).map(Socket::Tcp),
-        Accepted::Unix(stream) => tokio::net::UnixStream::from_std(stream).map(Socket::Unix),
+        Accepted::Unix(stream) => UnixSocket::new(stream).map(Socket::Unix),
     }
 }
 

@@ -1,5 +1,7 @@
 //! A connected stream socket, TCP or unix, whoever opened it.
 
+mod unix;
+
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -8,13 +10,15 @@ use std::task::{Context, Poll};
 
 use rustix::net::AddressFamily;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::TcpStream;
+
+pub(crate) use self::unix::UnixSocket;
 
 /// A socket of the runtime it was made on.
 #[derive(Debug)]
 pub(crate) enum Socket {
     Tcp(TcpStream),
-    Unix(UnixStream),
+    Unix(UnixSocket),
 }
 
 impl Socket {
@@ -22,7 +26,7 @@ impl Socket {
     pub(crate) fn from_fd(socket: OwnedFd) -> io::Result<Self> {
         let family = rustix::net::getsockname(&socket)?.address_family();
         if family == AddressFamily::UNIX {
-            return UnixStream::from_std(socket.into()).map(Self::Unix);
+            return UnixSocket::new(socket.into()).map(Self::Unix);
         }
         let stream = TcpStream::from_std(socket.into())?;
         stream.set_nodelay(true)?;
@@ -62,7 +66,7 @@ impl Socket {
         };
         match self {
             Self::Tcp(stream) => stream.try_io(Interest::READABLE, || look(stream.as_fd())),
-            Self::Unix(stream) => stream.try_io(Interest::READABLE, || look(stream.as_fd())),
+            Self::Unix(stream) => stream.try_read(|stream| look(stream.as_fd())),
         }
     }
 }

@@ -1,21 +1,18 @@
 //! One session's way through a bastion connection.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
 use pgferry_transport_sdk::Error;
 use russh::client::Msg;
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
-use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixStream;
-use tokio::net::unix::{ReadHalf, WriteHalf};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::timeout;
 
 use crate::connection::{Order, Place};
 use crate::events::Fate;
+use crate::near::{Near, Writer};
 use crate::refusal;
 
 /// An open channel from the bastion to the database. Dropping it closes it.
@@ -58,12 +55,13 @@ impl Channel {
     /// that the reason can be told before.
     ///
     /// Cancel safety: dropping it closes the channel; bytes on their way are lost.
-    pub async fn carry(mut self, mut near: UnixStream) -> Result<(), Error> {
-        let (reader, writer) = near.split();
+    pub async fn carry(mut self, near: UnixStream) -> Result<(), Error> {
+        let near = Near::new(near)
+            .map_err(|error| Error::internal(format!("the session's socket: {error}")))?;
         let Some(write) = self.write.as_ref() else { return Ok(()) };
         let far_end = Notify::new();
         let up = async {
-            match upload(reader, write).await {
+            match upload(&near, write).await {
                 Upload::Finished => far_end.notified().await,
                 Upload::Abandoned => {}
                 Upload::Stuck => std::future::pending().await,
@@ -73,7 +71,7 @@ impl Channel {
         // going on, nor the reverse, but the first of them to end may end both.
         let outcome = tokio::select! {
             () = up => Ok(()),
-            closed = download(&mut self.read, writer, &far_end) => closed,
+            closed = download(&mut self.read, near.writer(), &far_end) => closed,
         };
         match outcome {
             Ok(()) => Ok(()),
@@ -104,27 +102,22 @@ impl Line {
 /// The connection is gone, and the channel with it.
 struct Lost;
 
-async fn upload(near: ReadHalf<'_>, far: &ChannelWriteHalf<Msg>) -> Upload {
+async fn upload(near: &Near, far: &ChannelWriteHalf<Msg>) -> Upload {
     loop {
-        // An idle session holds no buffer.
-        if near.readable().await.is_err() {
-            return Upload::Abandoned;
-        }
-        let mut chunk = BytesMut::with_capacity(CHUNK);
-        match near.try_read_buf(&mut chunk) {
-            Ok(0) if far.eof().await.is_ok() => return Upload::Finished,
-            Ok(0) => return Upload::Stuck,
-            Ok(_) if far.data_bytes(chunk.freeze()).await.is_ok() => {}
-            Ok(_) => return Upload::Stuck,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(_) => return Upload::Abandoned,
+        let Ok(chunk) = near.read().await else { return Upload::Abandoned };
+        let ended = chunk.is_empty();
+        let taken = if ended { far.eof().await } else { far.data_bytes(chunk).await };
+        match taken {
+            Ok(()) if ended => return Upload::Finished,
+            Ok(()) => {}
+            Err(_) => return Upload::Stuck,
         }
     }
 }
 
 async fn download(
     far: &mut ChannelReadHalf,
-    mut near: WriteHalf<'_>,
+    mut near: Writer<'_>,
     far_end: &Notify,
 ) -> Result<(), Lost> {
     loop {
@@ -132,7 +125,7 @@ async fn download(
             Some(ChannelMsg::Data { data }) => near.write_all(&data).await,
             Some(ChannelMsg::Eof) => {
                 far_end.notify_one();
-                near.shutdown().await
+                near.shutdown()
             }
             Some(ChannelMsg::Close) => return Ok(()),
             Some(_) => Ok(()),
@@ -145,7 +138,5 @@ async fn download(
     }
 }
 
-/// OpenSSH's largest packet: what is read at once goes out as one.
-const CHUNK: usize = 32 * 1024;
 /// russh tells why a connection ended just before its channels end.
 const REASON_LIMIT: Duration = Duration::from_secs(1);

@@ -36,6 +36,7 @@ mod events;
 mod host_key;
 mod key_file;
 pub mod known_hosts;
+mod near;
 mod refusal;
 mod socket;
 

@@ -24,7 +24,7 @@ pub(crate) enum OwnerError {
 /// Cancel safety: may be dropped at any time.
 pub(crate) async fn of(socket: &Socket) -> Result<Uid, OwnerError> {
     match socket {
-        Socket::Unix(stream) => Ok(stream.peer_cred()?.uid()),
+        Socket::Unix(stream) => Ok(stream.peer_user()?),
         Socket::Tcp(stream) => tcp::owner(stream.local_addr()?, stream.peer_addr()?).await,
     }
 }
