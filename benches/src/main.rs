@@ -56,6 +56,9 @@ pub(crate) struct Run {
     /// The pgferry to measure: a release build.
     #[arg(long)]
     pub(crate) pgferry: PathBuf,
+    /// Another build of pgferry to hold it against, as `before`.
+    #[arg(long)]
+    pub(crate) before: Option<PathBuf>,
     /// Everything on one core, which says what work costs, or on all, which says what runs in parallel.
     #[arg(long, value_enum, default_value_t = Regime::OneCore)]
     pub(crate) regime: Regime,

@@ -26,6 +26,8 @@ pub(crate) const DIRECT: &str = "direct";
 pub(crate) const PGFERRY: &str = "pgferry";
 pub(crate) const PGFERRY_SSH: &str = "pgferry ssh";
 
+const DIRECT_TRANSPORT: &str = "{ kind = \"direct\" }";
+
 /// One way to the server.
 pub(crate) struct Peer {
     pub(crate) name: &'static str,
@@ -65,12 +67,14 @@ impl Field {
         let (peers, missing) = (vec![start.direct()], Vec::new());
         let mut field = Self { peers, missing, server, _directory: directory };
         for (name, begin) in Start::ALL {
-            let ours = name.starts_with(PGFERRY);
+            let ours = name.starts_with(PGFERRY) || name.starts_with("before");
             if !ours && !run.peers.is_empty() && !run.peers.iter().any(|wanted| wanted == name) {
                 continue;
             }
             match begin(&start).with_context(|| format!("starting {name}"))? {
                 Some(peer) => field.peers.push(Peer { name, ..peer }),
+                // It was not asked for.
+                None if name.starts_with("before") => {}
                 None => field.missing.push(name),
             }
         }
@@ -94,12 +98,14 @@ struct Start<'a> {
 }
 
 impl<'a> Start<'a> {
-    const ALL: [(&'static str, Begin<'a>); 6] = [
+    const ALL: [(&'static str, Begin<'a>); 8] = [
         ("tokio copy", Self::copy),
         (PGFERRY, Self::pgferry),
+        ("before", Self::before),
         ("pgbouncer", Self::pgbouncer),
         ("haproxy", Self::haproxy),
         (PGFERRY_SSH, Self::pgferry_ssh),
+        ("before ssh", Self::before_ssh),
         ("ssh -L", Self::ssh),
     ];
 
@@ -132,10 +138,24 @@ impl<'a> Start<'a> {
     }
 
     fn pgferry(&self) -> anyhow::Result<Option<Peer>> {
-        self.ferry("direct", "{ kind = \"direct\" }").map(Some)
+        self.ferry(&self.run.pgferry, "direct", DIRECT_TRANSPORT).map(Some)
+    }
+
+    fn before(&self) -> anyhow::Result<Option<Peer>> {
+        let Some(program) = &self.run.before else { return Ok(None) };
+        self.ferry(program, "before", DIRECT_TRANSPORT).map(Some)
     }
 
     fn pgferry_ssh(&self) -> anyhow::Result<Option<Peer>> {
+        self.ferry_ssh(&self.run.pgferry, "ssh").map(Some)
+    }
+
+    fn before_ssh(&self) -> anyhow::Result<Option<Peer>> {
+        let Some(program) = &self.run.before else { return Ok(None) };
+        self.ferry_ssh(program, "before-ssh").map(Some)
+    }
+
+    fn ferry_ssh(&self, program: &Path, label: &str) -> anyhow::Result<Peer> {
         let bastion = Sshd::start();
         let transport = format!(
             "{{ kind = \"ssh\", host = \"127.0.0.1\", port = {}, user = {:?}, key_file = '{}', \
@@ -145,13 +165,13 @@ impl<'a> Start<'a> {
             bastion.key_file(Key::Ed25519).display(),
             bastion.known_hosts_file().display()
         );
-        let mut peer = self.ferry("ssh", &transport)?;
+        let mut peer = self.ferry(program, label, &transport)?;
         peer.roots.extend(bastion.process_id());
         peer.about.push_str("; CPU and memory include sshd's");
-        Ok(Some(Peer { _bastion: Some(bastion), ..peer }))
+        Ok(Peer { _bastion: Some(bastion), ..peer })
     }
 
-    fn ferry(&self, label: &str, transport: &str) -> anyhow::Result<Peer> {
+    fn ferry(&self, program: &Path, label: &str, transport: &str) -> anyhow::Result<Peer> {
         let (threads, port) = (self.threads(), self.server.port());
         let password = self.file(&format!("{label}.password"), "unused\n")?;
         let config = format!(
@@ -164,13 +184,13 @@ impl<'a> Start<'a> {
             password.display()
         );
         let file = self.file(&format!("{label}.toml"), &config)?;
-        let mut command = Command::new(&self.run.pgferry);
+        let mut command = Command::new(program);
         command.args(["run", "--log-level", "info", "--config"]).arg(&file);
         let (process, log) = Process::run(&command, Grace::Terminate)?;
         let address = announced(&log, "ready: target bench on ")?;
         let about = format!(
-            "{}, {threads} relay thread(s), all metrics on, local_auth trust, transport {label}",
-            said(Command::new(&self.run.pgferry).arg("version"))
+            "{}, {threads} relay thread(s), all metrics on, local_auth trust",
+            said(Command::new(program).arg("version"))
         );
         Ok(self.peer(about, address, process))
     }
