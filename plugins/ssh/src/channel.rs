@@ -10,6 +10,7 @@ use tokio::net::UnixStream;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::timeout;
 
+use crate::backlog::{Backlog, Pressure};
 use crate::connection::{Order, Place};
 use crate::events::Fate;
 use crate::near::{Near, Writer};
@@ -30,6 +31,7 @@ pub(crate) struct Line {
     pub(crate) bastion: Arc<str>,
     pub(crate) orders: mpsc::UnboundedSender<Order>,
     pub(crate) fate: watch::Receiver<Fate>,
+    pub(crate) pressure: Pressure,
 }
 
 /// How the direction towards the bastion ended.
@@ -60,6 +62,7 @@ impl Channel {
             .map_err(|error| Error::internal(format!("the session's socket: {error}")))?;
         let Some(write) = self.write.as_ref() else { return Ok(()) };
         let far_end = Notify::new();
+        let backlog = Backlog::new(self.line.pressure.clone());
         let up = async {
             match upload(&near, write).await {
                 Upload::Finished => far_end.notified().await,
@@ -71,7 +74,7 @@ impl Channel {
         // going on, nor the reverse, but the first of them to end may end both.
         let outcome = tokio::select! {
             () = up => Ok(()),
-            closed = download(&mut self.read, near.writer(), &far_end) => closed,
+            closed = download(&mut self.read, near.writer(), backlog, &far_end) => closed,
         };
         match outcome {
             Ok(()) => Ok(()),
@@ -115,25 +118,57 @@ async fn upload(near: &Near, far: &ChannelWriteHalf<Msg>) -> Upload {
     }
 }
 
+/// What the bastion has said about its end of the channel.
+#[derive(PartialEq, Eq)]
+enum Far {
+    Sending,
+    /// It will send no more.
+    Ended,
+    Closed,
+    Lost,
+}
+
+/// Reads the channel as fast as data comes, whether or not the near end takes it.
 async fn download(
-    far: &mut ChannelReadHalf,
+    read: &mut ChannelReadHalf,
     mut near: Writer<'_>,
+    mut backlog: Backlog,
     far_end: &Notify,
 ) -> Result<(), Lost> {
+    let mut far = Far::Sending;
+    let mut shut = false;
     loop {
-        let passed_on = match far.wait().await {
-            Some(ChannelMsg::Data { data }) => near.write_all(&data).await,
-            Some(ChannelMsg::Eof) => {
-                far_end.notify_one();
-                near.shutdown()
+        if backlog.is_empty() {
+            match far {
+                Far::Sending => {}
+                Far::Ended if shut => {}
+                Far::Ended => {
+                    shut = true;
+                    far_end.notify_one();
+                    if near.shutdown().is_err() {
+                        return Ok(());
+                    }
+                }
+                Far::Closed => return Ok(()),
+                Far::Lost => return Err(Lost),
             }
-            Some(ChannelMsg::Close) => return Ok(()),
-            Some(_) => Ok(()),
-            None => return Err(Lost),
-        };
-        // The near end is gone: there is nobody left to tell.
-        if passed_on.is_err() {
-            return Ok(());
+        }
+        let listens = matches!(far, Far::Sending | Far::Ended) && !backlog.is_full();
+        // Both are cancel safe: a message is taken whole, and a write that has to wait wrote nothing.
+        tokio::select! {
+            biased;
+            written = near.write(backlog.front()), if !backlog.is_empty() => match written {
+                Ok(count) => backlog.written(count),
+                // The near end is gone: there is nobody left to tell.
+                Err(_) => return Ok(()),
+            },
+            message = read.wait(), if listens => match message {
+                Some(ChannelMsg::Data { data }) => backlog.push(data),
+                Some(ChannelMsg::Eof) => far = Far::Ended,
+                Some(ChannelMsg::Close) => far = Far::Closed,
+                Some(_) => {}
+                None => far = Far::Lost,
+            },
         }
     }
 }

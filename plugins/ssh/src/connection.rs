@@ -13,6 +13,7 @@ use russh::{ChannelWriteHalf, Disconnect};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
+use crate::backlog::Pressure;
 use crate::bastion::Destination;
 use crate::channel::{Channel, Line};
 use crate::events::{Events, EventsSeen, Fate, seal};
@@ -82,7 +83,12 @@ impl Connection {
         idle_limit: Duration,
     ) -> (Self, Keeper) {
         let (orders, taken) = mpsc::unbounded_channel();
-        let line = Line { bastion: bastion.into(), orders, fate: events.fate };
+        let line = Line {
+            bastion: bastion.into(),
+            orders,
+            fate: events.fate,
+            pressure: Pressure::default(),
+        };
         let shared = Shared {
             handle,
             line,
@@ -145,9 +151,11 @@ impl Connection {
         }
     }
 
-    /// Whether new channels may be opened on it.
+    /// Whether new channels may be opened on it. Not beside a session that leaves its data waiting:
+    /// should it go on doing so, the new one would come to wait for it.
     fn is_usable(&self) -> bool {
         !self.shared.retired.load(Ordering::Acquire)
+            && !self.shared.line.pressure.is_high()
             && self.shared.line.fate.borrow().is_none()
             && !self.shared.handle.is_closed()
     }

@@ -26,6 +26,7 @@ use crate::environment::Environment;
 
 mod algorithms;
 mod auth;
+mod backlog;
 pub mod bastion;
 pub mod channel;
 pub mod config;

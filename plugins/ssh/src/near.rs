@@ -58,21 +58,14 @@ pub(crate) struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Cancel safety: none; part of it may have been written.
-    pub(crate) async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let written = self.write(rest).await?;
-            rest = rest.get(written..).unwrap_or_default();
-        }
-        Ok(())
-    }
-
     pub(crate) fn shutdown(&self) -> io::Result<()> {
         self.near.0.get_ref().shutdown(Shutdown::Write)
     }
 
-    async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    /// Writes some of `bytes`, as soon as the host takes any.
+    ///
+    /// Cancel safety: if it was dropped, it wrote nothing.
+    pub(crate) async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         loop {
             if let Some(waiting) = &self.waiting {
                 let mut ready = waiting.writable().await?;
@@ -123,7 +116,10 @@ mod tests {
         let sent: Vec<u8> = (0..3_000_000_u32).map(|i| i.to_le_bytes()[0]).collect();
         let writing = async {
             let mut writer = one.writer();
-            writer.write_all(&sent).await.unwrap();
+            let mut rest = sent.as_slice();
+            while !rest.is_empty() {
+                rest = &rest[writer.write(rest).await.unwrap()..];
+            }
             writer.shutdown().unwrap();
         };
         let reading = async {

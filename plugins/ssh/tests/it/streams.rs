@@ -140,6 +140,22 @@ async fn a_connection_held_up_by_a_session_that_is_not_read_gets_no_new_ones() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_beside_one_that_pauses_go_on_and_it_loses_nothing() {
+    let sshd = Sshd::start();
+    let transport = World::default().transport(sshd.config());
+    let port = echo().await;
+    let mut beside = transport.open("127.0.0.1", port).await.unwrap();
+    let mut paused = transport.open("127.0.0.1", burst().await).await.unwrap();
+    for _ in 0..1000 {
+        round_trip(&mut beside).await;
+    }
+    assert_eq!(sshd.connections(), 1);
+    let mut received = vec![0; BURST];
+    timeout(LIMIT, paused.near.read_exact(&mut received)).await.expect("it hangs").unwrap();
+    assert!(received == noise(BURST));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sessions_on_connections_of_their_own_do_not_wait_for_one_that_is_not_read() {
     let sshd = Sshd::start();
     let config = Config { sessions_per_connection: NonZeroU16::new(1), ..sshd.config() };
@@ -160,6 +176,18 @@ async fn round_trip(session: &mut Session) {
     session.near.write_all(b"x").await.unwrap();
     let answer = timeout(LIMIT, session.near.read_u8()).await.expect("the session hangs");
     assert_eq!(answer.unwrap(), b'x');
+}
+
+/// More than fits between the database and a session that does not read.
+const BURST: usize = 32 * 1024 * 1024;
+
+/// A database that sends [`BURST`] bytes and then waits until the session ends.
+async fn burst() -> u16 {
+    databases::server(|mut stream| async move {
+        stream.write_all(&noise(BURST)).await.unwrap();
+        stream.read_u8().await.ok();
+    })
+    .await
 }
 
 /// Bytes without a pattern that a mistake could hide in.
