@@ -39,11 +39,7 @@ impl Stage {
             let postgres = Postgres::builder().setting("max_connections", "250").start();
             let world = World::with(postgres, Sshd::start());
             let owner = world.target("owner", Way::SshLoaded, Role::Scram);
-            // pg_basebackup opens its second connection while it does not read from the first: on
-            // one SSH connection they would wait for each other.
-            let replication = world
-                .target("replication", Way::SshLoaded, Role::Replication)
-                .replace("kind = \"ssh\",", "kind = \"ssh\", sessions_per_connection = 1,");
+            let replication = world.target("replication", Way::SshLoaded, Role::Replication);
             let pgferry = Pgferry::start(&format!("{owner}{replication}"));
             Self { pgferry, world }
         })
