@@ -229,3 +229,21 @@ fn every_method_of_the_database_is_answered_for() {
     let fault = Wire::refused(pgferry.port("reject"));
     fault.assert("reject", "28000", &["server login", "pg_hba.conf rejects"], "[targets.reject]");
 }
+
+#[test]
+fn scram_is_bound_to_the_tls_connection_where_there_is_one() {
+    let world = World::start();
+    let tls = Target::new("tls", &world, Way::Direct, Role::Scram).to_string();
+    let plain = Target::new("plain", &world, Way::Direct, Role::Scram).to_string();
+    let database = world.database();
+    let plain = plain.replace(&database, &world.database_with(", tls = \"disable\""));
+    let pgferry = Pgferry::start(&format!("{tls}{plain}"));
+    // The database refuses a proof whose binding is not that of its own connection: that the login
+    // goes through says that it was right.
+    for (target, mechanism) in [("tls", "\"SCRAM-SHA-256-PLUS\""), ("plain", "\"SCRAM-SHA-256\"")] {
+        let rows = Wire::open(pgferry.port(target)).unwrap().query("select 1").unwrap();
+        assert_eq!(rows, ["1"]);
+        let line = format!("mechanism={mechanism}");
+        pgferry.log().wait_for(&line, PATIENCE).unwrap();
+    }
+}

@@ -176,6 +176,7 @@ async fn sasl(
         let offered: Vec<_> = mechanisms.iter().map(|m| String::from_utf8_lossy(m)).collect();
         return Err(LoginError::Unsupported(offered.join(", ")));
     };
+    tracing::debug!(mechanism = choice.mechanism, user = lease.user(), "logging in");
     let exchange = ScramSha256::new(lease.secret().as_bytes(), choice.binding);
     server.send(&sasl_initial_response(choice.mechanism, exchange.message())?).await?;
     let Authentication::SaslContinue(first) = next_authentication(server, greeting).await? else {
