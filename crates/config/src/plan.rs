@@ -147,7 +147,8 @@ impl Plan {
         resolve::Resolver { file: &absolute, base: &base }.plan(schema)
     }
 
-    /// Keeps the named targets and the transports they need.
+    /// Keeps the named targets (all, if none is named) and the transports they need, and checks the
+    /// files and variables that those take their secrets from. The others need none.
     pub fn select(mut self, names: &[String]) -> Result<Self, ConfigError> {
         for name in names {
             if !self.targets.iter().any(|target| target.name == *name) {
@@ -167,6 +168,7 @@ impl Plan {
             self.targets.retain(|target| names.contains(&target.name));
             self.drop_unused_transports();
         }
+        check::secrets(&self)?;
         Ok(self)
     }
 

@@ -35,9 +35,8 @@ pub(super) fn plan(plan: &Plan) -> Result<(), ConfigError> {
     distinct_listeners(plan)?;
     for target in &plan.targets {
         local_auth(plan, target)?;
-        secrets(plan, target)?;
     }
-    plan.transports.iter().try_for_each(|transport| grants(plan, transport))
+    Ok(())
 }
 
 fn distinct_listeners(plan: &Plan) -> Result<(), ConfigError> {
@@ -78,7 +77,13 @@ fn local_auth(plan: &Plan, target: &Target) -> Result<(), ConfigError> {
     Ok(())
 }
 
-fn secrets(plan: &Plan, target: &Target) -> Result<(), ConfigError> {
+/// Every file and variable that the plan takes a secret or a root from is there, and closed to others.
+pub(super) fn secrets(plan: &Plan) -> Result<(), ConfigError> {
+    plan.targets.iter().try_for_each(|target| of_target(plan, target))?;
+    plan.transports.iter().try_for_each(|transport| grants(plan, transport))
+}
+
+fn of_target(plan: &Plan, target: &Target) -> Result<(), ConfigError> {
     let error = |below: &str, message: String| {
         ConfigError::meaning(&plan.file, format!("targets.{}.{below}", target.name), message)
     };
