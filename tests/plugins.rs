@@ -85,12 +85,7 @@ fn the_ssh_plugin_passes_every_check_that_ssh_allows() {
         "key_file": sshd.key_file(Key::Ed25519), "known_hosts_file": sshd.known_hosts_file(),
     });
     let (output, shown) = check(&library("ssh"), &config.to_string());
-    // Check 14 counts the sockets of the checks' own server, and sshd keeps one to a server that
-    // reads nothing until it has taken everything: how much that is depends on the machine's load.
-    let checks = shown["checks"].as_array().unwrap();
-    let failed = checks.iter().filter(|check| check["outcome"] == "fail");
-    assert!(failed.clone().all(|check| check["number"] == 14), "{shown:#}");
-    assert_eq!(output.status.code(), Some(i32::from(failed.count() > 0)), "{shown:#}");
+    assert_eq!(output.status.code(), Some(0), "{shown:#}");
     assert_eq!(outcome(&shown, 8).0, "pass", "{shown:#}");
     let (reset, why) = outcome(&shown, 12);
     assert_eq!(reset, "skip", "{shown:#}");

@@ -10,7 +10,7 @@ use tokio::net::UnixStream;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::timeout;
 
-use crate::backlog::{Backlog, Pressure};
+use crate::backlog::{Backlog, OutOfMemory, Pressure};
 use crate::connection::{Order, Place};
 use crate::events::Fate;
 use crate::near::{Near, Writer};
@@ -78,7 +78,10 @@ impl Channel {
         };
         match outcome {
             Ok(()) => Ok(()),
-            Err(Lost) => Err(self.line.lost().await),
+            Err(Broken::Lost) => Err(self.line.lost().await),
+            Err(Broken::OutOfMemory) => Err(Error::internal(
+                "there is no memory for data that the application does not read",
+            )),
         }
     }
 }
@@ -102,8 +105,13 @@ impl Line {
     }
 }
 
-/// The connection is gone, and the channel with it.
-struct Lost;
+/// Why bytes can no longer be carried to the near end.
+enum Broken {
+    /// The connection is gone, and the channel with it.
+    Lost,
+    /// No memory for what the near end does not take.
+    OutOfMemory,
+}
 
 async fn upload(near: &Near, far: &ChannelWriteHalf<Msg>) -> Upload {
     loop {
@@ -134,7 +142,7 @@ async fn download(
     mut near: Writer<'_>,
     mut backlog: Backlog,
     far_end: &Notify,
-) -> Result<(), Lost> {
+) -> Result<(), Broken> {
     let mut far = Far::Sending;
     let mut shut = false;
     loop {
@@ -150,7 +158,7 @@ async fn download(
                     }
                 }
                 Far::Closed => return Ok(()),
-                Far::Lost => return Err(Lost),
+                Far::Lost => return Err(Broken::Lost),
             }
         }
         let listens = matches!(far, Far::Sending | Far::Ended) && !backlog.is_full();
@@ -163,7 +171,9 @@ async fn download(
                 Err(_) => return Ok(()),
             },
             message = read.wait(), if listens => match message {
-                Some(ChannelMsg::Data { data }) => backlog.push(data),
+                Some(ChannelMsg::Data { data }) => {
+                    backlog.push(data).map_err(|OutOfMemory| Broken::OutOfMemory)?;
+                }
                 Some(ChannelMsg::Eof) => far = Far::Ended,
                 Some(ChannelMsg::Close) => far = Far::Closed,
                 Some(_) => {}

@@ -28,6 +28,7 @@ mod algorithms;
 mod auth;
 mod backlog;
 pub mod bastion;
+mod block;
 pub mod channel;
 pub mod config;
 mod connection;
