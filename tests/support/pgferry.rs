@@ -1,5 +1,6 @@
 //! The real binary as a child process.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -59,7 +60,7 @@ impl Pgferry {
 
     fn wait_until_ready(&mut self, targets: usize) {
         let mut mark = None;
-        while self.targets.len() < targets {
+        while self.ready_targets() < targets {
             let line = match mark {
                 None => self.log.wait_for("ready: target ", PATIENCE),
                 Some(mark) => self.log.wait_for_after(mark, "ready: target ", PATIENCE),
@@ -72,6 +73,11 @@ impl Pgferry {
         self.admin = lines.iter().find_map(|line| {
             Some(line.split_once("admin on http://")?.1.split_whitespace().next()?.to_owned())
         });
+    }
+
+    /// How many targets have said that they listen; one may say so for several addresses.
+    fn ready_targets(&self) -> usize {
+        self.targets.iter().map(|(name, _)| name).collect::<BTreeSet<_>>().len()
     }
 
     /// The address of a target's first listener.
