@@ -183,8 +183,9 @@ async fn serve(
     let server = Server::start(targets, plan.relay_threads)
         .await
         .map_err(|error| Failure::new(Exit::Unavailable, error))?;
-    announce(&plan, &server);
+    // Whoever waits for the ready line may ask for the probes next.
     telemetry.health().started();
+    announce(&plan, &server);
     let exit = tokio::select! {
         _ = interrupt.recv() => Exit::Interrupted,
         _ = terminate.recv() => Exit::Terminated,

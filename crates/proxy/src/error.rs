@@ -256,6 +256,7 @@ fn transport_sql_state(status: Status) -> SqlState {
 fn tls_label(error: &TlsError) -> &'static str {
     match error {
         TlsError::Refused => "tls_refused",
+        TlsError::NotReady => "not_ready",
         TlsError::NotPostgres(_) => "not_postgres",
         TlsError::WrongName { .. } => "tls_wrong_name",
         TlsError::UnknownIssuer => "tls_unknown_issuer",

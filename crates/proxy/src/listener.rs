@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -33,6 +33,8 @@ pub(crate) enum Listener {
 pub(crate) struct UnixSocket {
     listener: UnixListener,
     file: PathBuf,
+    /// Device and number of the file.
+    identity: (u64, u64),
 }
 
 /// An accepted socket, not yet tied to a runtime.
@@ -91,8 +93,10 @@ impl Listener {
 
 impl Drop for UnixSocket {
     fn drop(&mut self) {
-        // Another process may have replaced it; a leftover is replaced at the next start.
-        fs::remove_file(&self.file).ok();
+        // Another process may have put its own in the place; a leftover is replaced at the next start.
+        if identity(&self.file).is_ok_and(|identity| identity == self.identity) {
+            fs::remove_file(&self.file).ok();
+        }
     }
 }
 
@@ -120,7 +124,11 @@ fn bind_unix(file: PathBuf) -> io::Result<UnixSocket> {
         fs::remove_file(&private).ok();
         return Err(error);
     }
-    Ok(UnixSocket { listener, file })
+    Ok(UnixSocket { listener, identity: identity(&file)?, file })
+}
+
+fn identity(file: &Path) -> io::Result<(u64, u64)> {
+    fs::symlink_metadata(file).map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 /// Whether somebody serves the socket already. Anything there that is no socket is left alone.

@@ -18,6 +18,9 @@ pub(crate) struct Path {
 /// How long a throttled transport is left alone if it does not say itself.
 const THROTTLED_PAUSE: Duration = Duration::from_millis(500);
 
+/// However soon a transport says that it may be asked again.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+
 /// Opens a path, within the limit of `purpose`.
 ///
 /// A refusal or an unreachable host fails at once. A transport that was throttled is asked again
@@ -45,7 +48,7 @@ pub(crate) async fn dial(
             Err(error) => error,
         };
         let pause = match error.status {
-            Status::Throttled => error.retry_after.unwrap_or(THROTTLED_PAUSE),
+            Status::Throttled => error.retry_after.unwrap_or(THROTTLED_PAUSE).max(SHORTEST_PAUSE),
             Status::Protocol if !protocol_retried => Duration::ZERO,
             _ => return Err(error),
         };

@@ -56,6 +56,9 @@ pub enum TlsError {
     /// It answered `N`. Its administrator's choice, or somebody in the middle.
     #[error("the server does not speak TLS")]
     Refused,
+    /// It answered with an error, which PostgreSQL does when it cannot start a process.
+    #[error("the server refused the connection before TLS began")]
+    NotReady,
     /// It answered the request with something else: it is no PostgreSQL server.
     #[error("the server answered the TLS request with byte {0:#04x}: it does not speak PostgreSQL")]
     NotPostgres(u8),
@@ -140,6 +143,8 @@ impl Tls {
         match answer {
             [b'S'] => {}
             [b'N'] => return Err(TlsError::Refused),
+            // Its words are not passed on: nothing says yet that they are its own.
+            [b'E'] => return Err(TlsError::NotReady),
             [other] => return Err(TlsError::NotPostgres(other)),
         }
         let stream = connector.connect(name.clone(), socket).await.map_err(TlsError::from_io)?;

@@ -1,6 +1,7 @@
 //! From an accepted socket to a session that the database has opened.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use pgferry_credentials::Lease;
 use pgferry_pg::startup::{Outcome, StartupMessage};
@@ -21,6 +22,10 @@ use crate::frontend::opening::opening;
 use crate::relay::{Drain, REASON_LIMIT};
 use crate::socket::Socket;
 use crate::target::Target;
+
+/// How long a connection may still say what it wants when the program stops: it may be a cancel
+/// request for a query that holds the stop up.
+const OPENING_GRACE: Duration = Duration::from_secs(1);
 
 /// What a connection turned out to be.
 pub(super) enum Established {
@@ -53,33 +58,54 @@ pub(super) async fn establish(
 ) -> Result<Established, ConnectionError> {
     let limit = target.limits.local_login;
     let in_time = |_| ConnectionError::LocalLoginTimeout(limit);
-    let startup = match timeout_at(accepted + limit, opening(client)).await.map_err(in_time)?? {
+    let stopping = async {
+        drain.soft.cancelled().await;
+        tokio::time::sleep(OPENING_GRACE).await;
+    };
+    let opening = async { timeout_at(accepted + limit, opening(client)).await.map_err(in_time)? };
+    let startup = match unless(stopping, opening).await? {
         Outcome::Startup(startup) => startup,
         Outcome::Cancel(key) => {
             target.local_auth.check_owner(&client.stream).await?;
-            cancel(target, &key, label).await;
+            let cancelled = async {
+                cancel(target, &key, label).await;
+                Ok(())
+            };
+            unless(drain.hard.cancelled(), cancelled).await?;
             return Ok(Established::Cancelled);
         }
     };
     if drain.soft.is_cancelled() {
         return Err(ConnectionError::Draining);
     }
+    let mut timings = Timings::default();
+    let login = async {
+        let login = local_login(target, client, &startup);
+        timeout_at(accepted + limit, login).await.map_err(in_time)?
+    };
+    let login = unless(drain.soft.cancelled(), login);
+    timings.phase(&target.metrics, Phase::LocalLogin, login).await?;
+    // Only now: whoever has not proved anything must not take the places of those who can.
     let slot = Arc::clone(&target.slots)
         .try_acquire_owned()
         .map_err(|_| ConnectionError::TooManyConnections(target.limits.connections))?;
-    let mut timings = Timings::default();
-    let work = async {
-        timeout_at(accepted + limit, local_login(target, client, &startup))
-            .await
-            .map_err(in_time)?
-    };
-    timings.phase(&target.metrics, Phase::LocalLogin, work).await?;
     let opened = tokio::select! {
         opened = open(target, startup, timings, slot, label) => opened?,
         () = client.stream.closed_by_peer() => return Err(ConnectionError::ClientGone),
         () = drain.hard.cancelled() => return Err(ConnectionError::Draining),
     };
     Ok(Established::Session(Box::new(opened)))
+}
+
+/// Gives up when the program stops.
+async fn unless<T>(
+    stopped: impl Future<Output = ()>,
+    work: impl Future<Output = Result<T, ConnectionError>>,
+) -> Result<T, ConnectionError> {
+    tokio::select! {
+        done = work => done,
+        () = stopped => Err(ConnectionError::Draining),
+    }
 }
 
 /// Settles the protocol version, then checks who the application is.

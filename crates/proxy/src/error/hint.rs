@@ -108,6 +108,9 @@ fn tls_hint(error: &TlsError, target: &str) -> String {
             "Turn ssl on at the server, or, if the path is safe without, set [targets.{target}] \
              database.tls = \"disable\"."
         ),
+        TlsError::NotReady => {
+            "The server may be short of memory or processes: look into its log.".to_owned()
+        }
         TlsError::NotPostgres(_) => "Check database.host and database.port.".to_owned(),
         TlsError::WrongName { .. } => format!(
             "Set [targets.{target}] database.host to the endpoint's own name, and reach another \
