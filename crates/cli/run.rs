@@ -47,7 +47,7 @@ pub(crate) fn run(run: &Run) -> Result<Exit, Failure> {
     outcome
 }
 
-/// A session takes up to four descriptors, and the usual soft limit is made for programs that use
+/// A session takes four descriptors, seven while writes have to wait, and the usual soft limit is made for programs that use
 /// `select`, which nothing here does.
 fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);

@@ -1,5 +1,7 @@
 //! One session's way through a bastion connection.
 
+use std::io;
+use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -79,6 +81,9 @@ impl Channel {
         match outcome {
             Ok(()) => Ok(()),
             Err(Broken::Lost) => Err(self.line.lost().await),
+            Err(Broken::Near(error)) => {
+                Err(Error::internal(format!("the session's socket: {error}")))
+            }
             Err(Broken::OutOfMemory) => Err(Error::internal(
                 "there is no memory for data that the application does not read",
             )),
@@ -109,6 +114,8 @@ impl Line {
 enum Broken {
     /// The connection is gone, and the channel with it.
     Lost,
+    /// The system cannot write to the near end, which is still there.
+    Near(io::Error),
     /// No memory for what the near end does not take.
     OutOfMemory,
 }
@@ -168,7 +175,8 @@ async fn download(
             written = near.write(backlog.front()), if !backlog.is_empty() => match written {
                 Ok(count) => backlog.written(count),
                 // The near end is gone: there is nobody left to tell.
-                Err(_) => return Ok(()),
+                Err(error) if matches!(error.kind(), BrokenPipe | ConnectionReset) => return Ok(()),
+                Err(error) => return Err(Broken::Near(error)),
             },
             message = read.wait(), if listens => match message {
                 Some(ChannelMsg::Data { data }) => {
