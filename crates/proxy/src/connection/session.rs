@@ -102,11 +102,17 @@ fn report(target: &str, end: &End, why: Option<&str>) -> Option<ErrorReport> {
         End::ClientClosed | End::ClientLost | End::ServerClosed => None,
         End::ClientProtocol(error) => {
             let message = format!("target \"{target}\": client: {error}");
-            Some(ErrorReport::fatal(SqlState::PROTOCOL_VIOLATION, message))
+            Some(
+                ErrorReport::fatal(SqlState::PROTOCOL_VIOLATION, message)
+                    .with_hint("The application's driver is at fault; try another version of it."),
+            )
         }
         End::ServerProtocol(error) => {
             let message = format!("target \"{target}\": session: from the server: {error}");
-            Some(ErrorReport::fatal(SqlState::PROTOCOL_VIOLATION, message))
+            Some(ErrorReport::fatal(SqlState::PROTOCOL_VIOLATION, message).with_hint(
+                "Whether the last statement took effect is not known. Something on the way damages \
+                 what the database sends, or it is no PostgreSQL server.",
+            ))
         }
         End::ServerLost(error) => {
             let why = match (why, error) {

@@ -27,6 +27,9 @@ pub(super) struct Pump {
     excess: Bytes,
     needs_flush: bool,
     ended: bool,
+    /// After a fault: whether what was passed on ends with a whole message. The bytes with the fault
+    /// were not passed on, nor what came with them.
+    fault_at_boundary: Option<bool>,
     moved: u64,
 }
 
@@ -39,6 +42,7 @@ impl Pump {
             excess,
             needs_flush: false,
             ended: false,
+            fault_at_boundary: None,
             moved: 0,
         }
     }
@@ -69,7 +73,7 @@ impl Pump {
             }
             if !self.excess.is_empty() {
                 let excess = std::mem::take(&mut self.excess);
-                self.framer.scan(&excess, &mut on_message).map_err(Fault::Frame)?;
+                self.scan(&excess, &mut on_message)?;
                 self.moved += excess.len() as u64;
                 self.keep(&excess);
                 continue;
@@ -81,7 +85,7 @@ impl Pump {
                 self.ended = true;
                 continue;
             }
-            self.framer.scan(chunk, &mut on_message).map_err(Fault::Frame)?;
+            self.scan(chunk, &mut on_message)?;
             self.moved += chunk.len() as u64;
             self.write(cx, writer, chunk).map_err(|_| Fault::Write)?;
         }
@@ -89,7 +93,7 @@ impl Pump {
 
     /// Whether both what was read and what was written end with a whole message.
     pub(super) fn at_boundary(&self) -> bool {
-        self.framer.at_boundary() && self.tail.is_empty()
+        self.fault_at_boundary.unwrap_or_else(|| self.framer.at_boundary()) && self.tail.is_empty()
     }
 
     /// Whether the writer does not take what it is offered.
@@ -105,6 +109,14 @@ impl Pump {
     /// Bytes read since the last call.
     pub(super) fn take_moved(&mut self) -> u64 {
         std::mem::take(&mut self.moved)
+    }
+
+    fn scan(&mut self, bytes: &[u8], on_message: impl FnMut(Message<'_>)) -> Result<(), Fault> {
+        let at_boundary = self.framer.at_boundary();
+        self.framer.scan(bytes, on_message).map_err(|error| {
+            self.fault_at_boundary = Some(at_boundary);
+            Fault::Frame(error)
+        })
     }
 
     /// Writes what the writer takes now, and keeps the rest.
@@ -152,5 +164,45 @@ impl Pump {
             self.needs_flush = false;
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    const READY: &[u8] = b"Z\0\0\0\x05I";
+    /// A length below four.
+    const BAD: &[u8] = b"D\0\0\0\x01";
+
+    /// Feeds chunk after chunk; gives what was passed on, and the pump.
+    fn feed(chunks: &[&[u8]]) -> (Pump, Vec<u8>, bool) {
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut pump = Pump::new(Side::Backend, Bytes::new());
+        let (mut passed_on, mut failed) = (Vec::new(), false);
+        for chunk in chunks {
+            pump.ended = false;
+            let mut reader = *chunk;
+            let moved = pump.poll(&mut cx, &mut reader, &mut passed_on, &mut [0; 64], |_| {});
+            failed |= matches!(moved, Poll::Ready(Err(Fault::Frame(_))));
+        }
+        (pump, passed_on, failed)
+    }
+
+    #[test]
+    fn an_error_may_follow_what_was_passed_on_before_a_malformed_message() {
+        let (pump, passed_on, failed) = feed(&[READY, &[READY, BAD].concat()]);
+        assert!(failed && pump.at_boundary());
+        assert_eq!(passed_on, READY);
+    }
+
+    #[test]
+    fn no_error_is_put_into_the_middle_of_a_message() {
+        let (begin, end) = READY.split_at(3);
+        let (pump, passed_on, failed) = feed(&[begin, &[end, BAD].concat()]);
+        assert!(failed && !pump.at_boundary());
+        assert_eq!(passed_on, begin);
     }
 }
