@@ -13,12 +13,14 @@ pub(crate) fn limited(command: &Command) -> Command {
 }
 
 /// The same command at a terminal, which `script` of the package bsdutils makes. What is written to
-/// its standard input are keys. None of its words may need quotes.
+/// its standard input are keys. None of its words may need quotes. The shell that `script` starts
+/// gives its place to the program: one that stays dies of the Ctrl-C that the program survives.
 pub(crate) fn at_terminal(command: &Command) -> Command {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let words: Vec<_> = words.map(|word| word.to_str().expect("plain words")).collect();
     let mut script = Command::new("script");
-    script.args(["--quiet", "--return", "--command", &words.join(" "), "/dev/null"]);
+    let line = format!("exec {}", words.join(" "));
+    script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
     in_environment_of(command, script)
 }
 
