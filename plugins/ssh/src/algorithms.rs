@@ -6,10 +6,10 @@ use std::time::Duration;
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
 use russh::{Preferred, cipher, client, compression};
 
-use crate::config::Config;
+use crate::hop::Hop;
 
 /// The session settings for a bastion at a given distance, whose known key types come first.
-pub(crate) fn session(config: &Config, known: &[String], distance: Duration) -> client::Config {
+pub(crate) fn session(hop: &Hop, known: &[String], distance: Duration) -> client::Config {
     client::Config {
         window_size: window(distance),
         maximum_packet_size: MAX_PACKET,
@@ -21,8 +21,8 @@ pub(crate) fn session(config: &Config, known: &[String], distance: Duration) -> 
             ..Preferred::DEFAULT
         },
         inactivity_timeout: None,
-        keepalive_interval: Some(config.keepalive_interval.0),
-        keepalive_max: usize::from(config.keepalive_max),
+        keepalive_interval: Some(hop.keepalive_interval),
+        keepalive_max: usize::from(hop.keepalive_max),
         ..client::Config::default()
     }
 }

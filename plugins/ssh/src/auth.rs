@@ -11,13 +11,14 @@ use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey};
 use russh::{MethodKind, MethodSet};
 use tokio::net::UnixStream;
 
-use crate::config::Config;
 use crate::events::Events;
+use crate::hop::Hop;
+use crate::identities::Keys;
 
 /// The login of one bastion connection: what was tried so far, and what the bastion said.
 pub(crate) struct Login<'a> {
     handle: &'a mut Handle<Events>,
-    config: &'a Config,
+    hop: &'a Hop,
     tried: Vec<String>,
     /// Why some of what is configured could not be tried.
     failed: Vec<String>,
@@ -26,9 +27,9 @@ pub(crate) struct Login<'a> {
 }
 
 impl<'a> Login<'a> {
-    pub(crate) fn new(handle: &'a mut Handle<Events>, config: &'a Config) -> Self {
+    pub(crate) fn new(handle: &'a mut Handle<Events>, hop: &'a Hop) -> Self {
         let (tried, failed, partial) = (Vec::new(), Vec::new(), false);
-        Self { handle, config, tried, failed, offered: MethodSet::empty(), partial }
+        Self { handle, hop, tried, failed, offered: MethodSet::empty(), partial }
     }
 
     /// Logs in with whatever is configured.
@@ -37,31 +38,37 @@ impl<'a> Login<'a> {
     /// Cancel safety: dropping it leaves a connection to be thrown away.
     pub(crate) async fn run(
         mut self,
-        key: Option<PrivateKey>,
+        keys: Keys,
         agent_socket: Option<PathBuf>,
     ) -> Result<(), Error> {
-        if let Some(key) = key
-            && self.with_key(key).await?
-        {
-            return Ok(());
+        self.failed.extend(keys.skipped);
+        for (file, key) in keys.private {
+            if self.may_go_on() && self.with_key(&file, key).await? {
+                return Ok(());
+            }
         }
-        if self.config.agent && self.may_go_on() && self.with_agent(agent_socket).await? {
+        let agent = self.hop.identities.agent.is_some();
+        if agent && self.may_go_on() && self.with_agent(agent_socket, &keys.public).await? {
             return Ok(());
         }
         Err(self.refused())
     }
 
-    async fn with_key(&mut self, key: PrivateKey) -> Result<bool, Error> {
+    async fn with_key(&mut self, file: &Path, key: PrivateKey) -> Result<bool, Error> {
         let hash = self.hash_for(key.public_key()).await?;
-        let file = self.config.key_file.as_deref().unwrap_or_else(|| Path::new("")).display();
+        let file = file.display();
         self.tried.push(format!("{file} ({})", fingerprint(key.public_key())));
         let key = PrivateKeyWithHashAlg::new(Arc::new(key), hash);
-        let user = self.config.user.clone();
+        let user = self.hop.user.clone();
         let result = self.handle.authenticate_publickey(user, key).await;
         self.note(result.map_err(|error| self.broken(&error))?)
     }
 
-    async fn with_agent(&mut self, socket: Option<PathBuf>) -> Result<bool, Error> {
+    async fn with_agent(
+        &mut self,
+        socket: Option<PathBuf>,
+        preferred: &[PublicKey],
+    ) -> Result<bool, Error> {
         let mut agent = connect_agent(socket).await?;
         if let Some(binding) = self.handle.agent_session_binding() {
             // Only agents since OpenSSH 8.9 know it, and only keys bound to destinations need it.
@@ -72,11 +79,22 @@ impl<'a> Login<'a> {
         let identities = agent.request_identities().await.map_err(|error| {
             Error::auth(format!("the ssh-agent does not list its keys: {error}"))
         })?;
-        let keys: Vec<_> = identities.into_iter().filter_map(plain_key).collect();
-        if keys.is_empty() {
-            self.failed.push("the ssh-agent holds no keys".to_owned());
+        let mut keys: Vec<_> = identities.into_iter().filter_map(plain_key).collect();
+        let last = |key: &PublicKey| preferred.iter().all(|own| own.key_data() != key.key_data());
+        keys.sort_by_key(|(key, _)| last(key));
+        if self.hop.identities.only_files {
+            keys.retain(|(key, _)| !last(key));
         }
-        for (key, comment) in keys.iter().take(MAX_AGENT_KEYS) {
+        if keys.is_empty() {
+            let text = if self.hop.identities.only_files {
+                "the ssh-agent holds none of the keys that IdentitiesOnly allows"
+            } else {
+                "the ssh-agent holds no keys"
+            };
+            self.failed.push(text.to_owned());
+        }
+        let limit = MAX_KEYS.saturating_sub(self.tried.len());
+        for (key, comment) in keys.iter().take(limit) {
             if !self.may_go_on() {
                 break;
             }
@@ -84,8 +102,8 @@ impl<'a> Login<'a> {
                 return Ok(true);
             }
         }
-        if keys.len() > MAX_AGENT_KEYS {
-            let text = format!("only {MAX_AGENT_KEYS} of the agent's {} keys", keys.len());
+        if keys.len() > limit {
+            let text = format!("only {limit} of the agent's {} keys", keys.len());
             self.failed.push(format!("{text} were tried, since servers hang up after that many"));
         }
         Ok(false)
@@ -99,7 +117,7 @@ impl<'a> Login<'a> {
     ) -> Result<bool, Error> {
         let hash = self.hash_for(key).await?;
         let name = format!("agent key {comment:?} ({})", fingerprint(key));
-        let user = self.config.user.clone();
+        let user = self.hop.user.clone();
         let result = self.handle.authenticate_publickey_with(user, key.clone(), hash, agent).await;
         match result {
             Ok(result) => {
@@ -160,23 +178,23 @@ impl<'a> Login<'a> {
         error.with_hint(format!(
             "put the public key into ~{}/.ssh/authorized_keys on the bastion, or correct user \
              (ec2-user on Amazon Linux, ubuntu on Ubuntu, admin on Debian)",
-            self.config.user
+            self.hop.user
         ))
     }
 
     fn refused_with(&self, why: &str) -> Error {
-        let (bastion, user) = (self.config.bastion(), &self.config.user);
+        let (hop, user) = (self.hop, &self.hop.user);
         let tried = match self.tried.as_slice() {
             [] => "nothing could be tried".to_owned(),
             keys => format!("tried {}", keys.join(", ")),
         };
         let failed = self.failed.iter().fold(String::new(), |text, next| text + "; " + next);
-        Error::auth(format!("bastion {bastion} refused user {user:?}: {tried}{failed}; {why}"))
+        Error::auth(format!("{hop} refused user {user:?}: {tried}{failed}; {why}"))
     }
 
     fn broken(&self, error: &russh::Error) -> Error {
-        let bastion = self.config.bastion();
-        Error::unreachable(format!("bastion {bastion} hung up during the login: {error}"))
+        let hop = self.hop;
+        Error::unreachable(format!("{hop} hung up during the login: {error}"))
     }
 }
 
@@ -203,5 +221,5 @@ fn fingerprint(key: &PublicKey) -> String {
     key.fingerprint(HashAlg::Sha256).to_string()
 }
 
-/// OpenSSH's `MaxAuthTries` is 6 by default, and the key file has used one.
-const MAX_AGENT_KEYS: usize = 5;
+/// OpenSSH's `MaxAuthTries` by default.
+const MAX_KEYS: usize = 6;

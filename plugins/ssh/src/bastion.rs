@@ -9,14 +9,18 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::channel::Channel;
 use crate::config::Config;
-use crate::connection::{Connection, Keeper, OpenError, Place};
-use crate::dial::dial;
+use crate::connection::{Connection, OpenError, Place};
+use crate::dial::{Dialled, dial};
 use crate::environment::Environment;
+use crate::route::Route;
+use crate::surroundings::Surroundings;
 
 /// One bastion. Its connection is made on first use, shared, and made anew after it was lost; it is
 /// closed when nobody has used it for a while. Nothing reconnects by itself.
 pub struct Bastion<E> {
-    config: Config,
+    route: Route,
+    /// How many sessions share a connection.
+    limit: usize,
     environment: E,
     slot: Mutex<Slot>,
 }
@@ -55,9 +59,18 @@ impl Destination {
 }
 
 impl<E: Environment> Bastion<E> {
-    /// A bastion to which nobody has connected yet.
-    pub fn new(config: Config, environment: E) -> Self {
-        Self { config, environment, slot: Mutex::new(Slot::Vacant) }
+    /// A bastion to which nobody has connected yet. Reads `ssh_config`, and nothing else.
+    ///
+    /// Errors: config: what is wrong with the configuration or with `ssh_config`.
+    pub fn new(config: &Config, here: &Surroundings, environment: E) -> Result<Self, Error> {
+        let route = Route::resolve(config, here)?;
+        let limit = config.sessions_per_connection.map_or(usize::MAX, |limit| limit.get().into());
+        Ok(Self { route, limit, environment, slot: Mutex::new(Slot::Vacant) })
+    }
+
+    /// The way there.
+    pub const fn route(&self) -> &Route {
+        &self.route
     }
 
     /// Opens a channel to the database. A connection that turns out to be dead is replaced once.
@@ -72,7 +85,7 @@ impl<E: Environment> Bastion<E> {
             Ok(channel) => return Ok(channel),
             Err(OpenError::Refused(error)) => return Err(error),
             Err(OpenError::Dead(error)) => {
-                tracing::info!(bastion = self.config.bastion(), %error, "connecting anew");
+                tracing::info!(bastion = %self.route.bastion, %error, "connecting anew");
                 connection.retire();
             }
         }
@@ -100,10 +113,10 @@ impl<E: Environment> Bastion<E> {
                 Way::Begun(outcome) => (outcome, false),
             };
             let waited = timeout_at(to.deadline, outcome.wait_for(Option::is_some)).await;
-            let bastion = self.config.bastion();
+            let bastion = &self.route.bastion;
             let outcome = match waited {
                 Err(_) => {
-                    let text = format!("bastion {bastion} could not be reached in time");
+                    let text = format!("{bastion} could not be reached in time");
                     return Err(Error::timeout(text));
                 }
                 Ok(Err(_)) => return Err(Error::internal("the transport is shutting down")),
@@ -112,7 +125,7 @@ impl<E: Environment> Bastion<E> {
             match outcome {
                 Some(Ok(connection)) => {
                     // Full already, if others have been faster.
-                    if let Some(place) = connection.place(self.limit()) {
+                    if let Some(place) = connection.place(self.limit) {
                         return Ok((connection, place));
                     }
                 }
@@ -128,7 +141,7 @@ impl<E: Environment> Bastion<E> {
         let mut slot = self.lock();
         match &*slot {
             Slot::Open(connection) => {
-                if let Some(place) = connection.place(self.limit()) {
+                if let Some(place) = connection.place(self.limit) {
                     return Way::Open(connection.clone(), place);
                 }
                 connection.retire();
@@ -151,13 +164,13 @@ impl<E: Environment> Bastion<E> {
     }
 
     async fn dial(self: &Arc<Self>, to: &Destination) -> Result<Connection, Error> {
-        let name = self.config.bastion();
-        match Box::pin(dial(&self.config, &self.environment, to)).await {
-            Ok((connection, keeper)) => {
+        match Box::pin(dial(&self.route, &self.environment, to)).await {
+            Ok(dialled) => {
+                let connection = dialled.connection.clone();
                 *self.lock() = Slot::Open(connection.clone());
-                self.environment.report(State::Up, &format!("connected to bastion {name}"));
+                self.environment.report(State::Up, &format!("connected to {}", self.route));
                 let bastion = Arc::clone(self);
-                self.environment.spawn(bastion.keep(connection.clone(), keeper));
+                self.environment.spawn(bastion.keep(dialled));
                 Ok(connection)
             }
             Err(error) => {
@@ -168,21 +181,18 @@ impl<E: Environment> Bastion<E> {
         }
     }
 
-    async fn keep(self: Arc<Self>, connection: Connection, keeper: Keeper) {
+    async fn keep(self: Arc<Self>, dialled: Dialled) {
+        let Dialled { connection, keeper, chain } = dialled;
         let reason = keeper.run().await;
-        let name = self.config.bastion();
-        tracing::info!(bastion = name, %reason, "bastion connection ended");
+        drop(chain);
+        let bastion = &self.route.bastion;
+        tracing::info!(%bastion, %reason, "bastion connection ended");
         let mut slot = self.lock();
         if matches!(&*slot, Slot::Open(current) if current.is(&connection)) {
             *slot = Slot::Vacant;
             drop(slot);
-            self.environment
-                .report(State::Down, &format!("connection to bastion {name}: {reason}"));
+            self.environment.report(State::Down, &format!("connection to {bastion}: {reason}"));
         }
-    }
-
-    fn limit(&self) -> usize {
-        self.config.sessions_per_connection.map_or(usize::MAX, |limit| limit.get().into())
     }
 
     fn lock(&self) -> MutexGuard<'_, Slot> {

@@ -10,38 +10,41 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 /// One bastion and how to log in to it.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Name or address of the bastion.
     pub host: String,
-    /// Port of the bastion's SSH server.
-    #[serde(default = "ssh_port")]
-    pub port: u16,
-    /// Who logs in to the bastion.
-    pub user: String,
+    /// Port of the bastion's SSH server. By default 22.
+    #[serde(default)]
+    pub port: Option<NonZeroU16>,
+    /// Who logs in to the bastion. By default the local user.
+    #[serde(default)]
+    pub user: Option<String>,
     /// A private key, in OpenSSH, PEM or `PuTTY` format. If it is encrypted, its passphrase is the
     /// secret `key_passphrase` of this transport.
     #[serde(default)]
     pub key_file: Option<PathBuf>,
     /// Whether to log in with the keys of the ssh-agent that `SSH_AUTH_SOCK` names. They are tried
-    /// after `key_file`.
+    /// after `key_file`. By default without a `key_file`, if there is an agent.
     #[serde(default)]
-    pub agent: bool,
+    pub agent: Option<bool>,
     /// The file of known host keys. By default `~/.ssh/known_hosts`, then
     /// `/etc/ssh/ssh_known_hosts`.
     #[serde(default)]
     pub known_hosts_file: Option<PathBuf>,
     /// What to do with a bastion whose host key is not known yet. A changed key is always refused.
     #[serde(default)]
-    pub host_key_policy: HostKeyPolicy,
-    /// After this much silence the bastion is asked for a sign of life.
-    #[serde(default = "keepalive_interval")]
-    pub keepalive_interval: Interval,
-    /// After this many unanswered requests for a sign of life the connection counts as lost.
-    #[serde(default = "keepalive_max")]
+    pub host_key_policy: Option<HostKeyPolicy>,
+    /// After this much silence the bastion is asked for a sign of life. By default
+    /// 15 s.
+    #[serde(default)]
+    pub keepalive_interval: Option<Interval>,
+    /// After this many unanswered requests for a sign of life the connection counts as lost. By
+    /// default 3.
+    #[serde(default)]
     #[schemars(range(min = 1))]
-    pub keepalive_max: u8,
+    pub keepalive_max: Option<u8>,
     /// A bastion connection that carries no session is closed after this time. By default the
     /// program's own limit for idle tunnels.
     #[serde(default)]
@@ -54,11 +57,6 @@ pub struct Config {
 }
 
 impl Config {
-    /// The bastion as messages name it.
-    pub fn bastion(&self) -> String {
-        format!("{}:{}", self.host, self.port)
-    }
-
     /// What no schema can say: the first contradiction found, in words.
     ///
     /// Errors: the user's configuration cannot work.
@@ -66,13 +64,11 @@ impl Config {
         if self.host.is_empty() || self.host.contains(char::is_whitespace) {
             return Err("host must be the name or address of the bastion");
         }
-        if self.user.is_empty() {
+        if self.user.as_ref().is_some_and(String::is_empty) {
             return Err("user must not be empty");
         }
-        if self.key_file.is_none() && !self.agent {
-            return Err("no way to log in: set key_file, or agent = true");
-        }
-        if self.keepalive_interval.0.is_zero() || self.keepalive_max == 0 {
+        let no_time = self.keepalive_interval.is_some_and(|interval| interval.0.is_zero());
+        if no_time || self.keepalive_max == Some(0) {
             return Err("keepalive_interval and keepalive_max must be greater than zero");
         }
         Ok(())
@@ -128,18 +124,6 @@ impl TryFrom<String> for Interval {
         };
         number.checked_mul(millis).map(|ms| Self(Duration::from_millis(ms))).ok_or_else(wrong)
     }
-}
-
-const fn ssh_port() -> u16 {
-    22
-}
-
-const fn keepalive_interval() -> Interval {
-    Interval(Duration::from_secs(15))
-}
-
-const fn keepalive_max() -> u8 {
-    3
 }
 
 #[cfg(test)]

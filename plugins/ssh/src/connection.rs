@@ -172,6 +172,13 @@ impl Connection {
         seal(&self.shared.set_fate, reason);
     }
 
+    /// The error for whoever needs it after it was lost.
+    ///
+    /// Cancel safety: safe.
+    pub(crate) async fn lost(&self) -> Error {
+        self.shared.line.lost().await
+    }
+
     /// Waits until it has ended.
     ///
     /// Cancel safety: safe.

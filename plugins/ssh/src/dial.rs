@@ -1,89 +1,171 @@
-//! From nothing to an authenticated connection.
+//! From nothing to an authenticated connection: one server after the other.
 
+use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pgferry_transport_sdk::Error;
 use russh::client::{Handle, connect_stream};
-use tokio::io::BufReader;
+use tokio::io::{AsyncRead, AsyncWrite, BufReader};
 use tokio::time::{Instant, timeout_at};
 
 use crate::algorithms;
 use crate::auth::Login;
 use crate::bastion::Destination;
-use crate::config::Config;
+use crate::chain::Chain;
 use crate::connection::{Connection, Keeper};
 use crate::environment::Environment;
 use crate::events::{Events, EventsSeen};
+use crate::hop::Hop;
 use crate::host_key::HostKeyCheck;
-use crate::key_file;
+use crate::identities::{self, Keys};
 use crate::refusal;
+use crate::route::Route;
 use crate::socket::{BastionSocket, Lifeline};
 
-/// Connects to the bastion, checks its host key and logs in, before the destination's deadline.
+/// A connection to the bastion, and what it travels through.
+pub(crate) struct Dialled {
+    pub(crate) connection: Connection,
+    pub(crate) keeper: Keeper,
+    pub(crate) chain: Chain,
+}
+
+/// Connects to each server on the route, checks its host key and logs in, before the destination's
+/// deadline.
 ///
 /// Errors: the first step that failed, in words; a step that took too long is a timeout.
 ///
-/// Cancel safety: dropping it gives the attempt up and closes the socket.
+/// Cancel safety: dropping it gives the attempt up and closes what is open.
 pub(crate) async fn dial<E: Environment>(
-    config: &Config,
+    route: &Route,
     environment: &E,
     to: &Destination,
-) -> Result<(Connection, Keeper), Error> {
-    let bastion = config.bastion();
-    let late = |step: &str| Error::timeout(format!("bastion {bastion} did not {step} in time"));
-    // Before the bastion hears of us: what can fail here would only count as a failed login.
-    let host_key = HostKeyCheck::load(config)?;
-    let key = match &config.key_file {
-        Some(path) => {
-            let loading = timeout_at(to.deadline, key_file::load(path, environment)).await;
-            Some(loading.map_err(|_| Error::timeout("the passphrase did not come in time"))??)
+) -> Result<Dialled, Error> {
+    // Before any server hears of us: what can fail here would only count as a failed login.
+    let mut prepared = Vec::new();
+    for hop in route.hops() {
+        prepared.push((hop, Prepared::load(hop, environment, to.deadline).await?));
+    }
+    let mut chain = Chain::default();
+    let mut connected = None;
+    for (hop, prepared) in prepared {
+        if let Some((hop, connection)) = connected.take() {
+            chain.add(hop, connection, environment);
         }
-        None => None,
-    };
-    let meeting = timeout_at(to.deadline, meet(config, environment, host_key, to));
-    let met = meeting.await.map_err(|_| late("finish the key exchange"))??;
-    let Met { mut handle, events, lifeline } = met;
-    let login = Login::new(&mut handle, config).run(key, environment.agent_socket());
-    timeout_at(to.deadline, login).await.map_err(|_| late("finish the login"))??;
-    announce(config, &events);
-    Ok(Connection::new(handle, events, lifeline, &bastion, to.idle_limit))
+        let step = Step { hop, chain: &chain, environment, to };
+        let connection = Box::pin(step.connect(prepared)).await;
+        connected = Some((hop, connection.map_err(|error| chain.broken().unwrap_or(error))?));
+    }
+    let (_, (connection, keeper)) =
+        connected.ok_or_else(|| Error::internal("a route without a bastion"))?;
+    Ok(Dialled { connection, keeper, chain })
 }
 
-/// A bastion that has proved who it is, and does not know yet who we are.
+/// What is read from files for one server.
+struct Prepared {
+    host_key: HostKeyCheck,
+    keys: Keys,
+}
+
+impl Prepared {
+    async fn load<E: Environment>(
+        hop: &Hop,
+        environment: &E,
+        deadline: Instant,
+    ) -> Result<Self, Error> {
+        let host_key = HostKeyCheck::load(hop)?;
+        let loading = timeout_at(deadline, identities::load(hop, environment)).await;
+        let late = |_| Error::timeout(format!("the keys for {hop} could not be read in time"));
+        Ok(Self { host_key, keys: loading.map_err(late)?? })
+    }
+}
+
+/// One server on the route, with all before it connected.
+struct Step<'a, E> {
+    hop: &'a Hop,
+    chain: &'a Chain,
+    environment: &'a E,
+    to: &'a Destination,
+}
+
+/// A server that has proved who it is, and does not know yet who we are.
 struct Met {
     handle: Handle<Events>,
     events: EventsSeen,
     lifeline: Lifeline,
 }
 
-async fn meet<E: Environment>(
-    config: &Config,
-    environment: &E,
-    host_key: HostKeyCheck,
-    to: &Destination,
-) -> Result<Met, Error> {
-    let begun = Instant::now();
-    let limit = to.tcp_limit.min(to.deadline.saturating_duration_since(begun));
-    let dialling = environment.dial(&config.host, config.port, limit).await;
-    let stream = dialling.map_err(refusal::not_there)?;
-    // A round trip and the look-up of a name: too much rather than too little.
-    let distance = begun.elapsed();
-    let settings = algorithms::session(config, &host_key.known_types(), distance);
-    let stall_limit = config.keepalive_interval.0 * (u32::from(config.keepalive_max) + 1);
-    let (socket, lifeline) = BastionSocket::new(stream, stall_limit);
-    // russh reads every packet in two pieces.
-    let socket = BufReader::with_capacity(READ_BUFFER, socket);
-    let (events, seen) = Events::new(host_key);
-    let handle = connect_stream(Arc::new(settings), socket, events).await;
-    let handle = handle.map_err(|error| refusal::handshake(error, &config.bastion()))?;
-    Ok(Met { handle, events: seen, lifeline })
+impl<E: Environment> Step<'_, E> {
+    async fn connect(&self, prepared: Prepared) -> Result<(Connection, Keeper), Error> {
+        let (hop, to) = (self.hop, self.to);
+        let late = |step: &str| Error::timeout(format!("{hop} did not {step} in time"));
+        let meeting = timeout_at(self.meet_by(), self.meet(prepared.host_key)).await;
+        let Met { mut handle, events, lifeline } =
+            meeting.map_err(|_| late("finish the key exchange"))??;
+        let agent = identities::agent_socket(hop, self.environment);
+        let login = Login::new(&mut handle, hop).run(prepared.keys, agent);
+        timeout_at(to.deadline, login).await.map_err(|_| late("finish the login"))??;
+        announce(hop, &events);
+        Ok(Connection::new(handle, events, lifeline, &hop.to_string(), to.idle_limit))
+    }
+
+    async fn meet(&self, host_key: HostKeyCheck) -> Result<Met, Error> {
+        let (hop, to, begun) = (self.hop, self.to, Instant::now());
+        let known = host_key.known_types();
+        let (events, seen) = Events::new(host_key);
+        let greeting = Greeting { hop, known, events, seen };
+        let limit = to.tcp_limit.min(self.meet_by().saturating_duration_since(begun));
+        if self.chain.is_empty() {
+            let dialling = self.environment.dial(&hop.host, hop.port, limit).await;
+            let stream = dialling.map_err(refusal::not_there)?;
+            greeting.exchange_keys(stream, begun.elapsed()).await
+        } else {
+            let until = Destination { deadline: begun + limit, ..to.clone() };
+            let channel = self.chain.open(hop, &until).await?;
+            let fate = greeting.seen.set_fate.clone();
+            let stream = self.chain.carry(channel, fate, self.environment)?;
+            greeting.exchange_keys(stream, begun.elapsed()).await
+        }
+    }
+
+    /// When the key exchange has to be done: `ConnectTimeout` covers everything up to the login.
+    fn meet_by(&self) -> Instant {
+        let own = self.hop.connect_timeout.and_then(|limit| Instant::now().checked_add(limit));
+        own.map_or(self.to.deadline, |own| own.min(self.to.deadline))
+    }
 }
 
-fn announce(config: &Config, events: &EventsSeen) {
-    let (host, port, user) = (&config.host, config.port, &config.user);
+/// What the key exchange needs beside a stream.
+struct Greeting<'a> {
+    hop: &'a Hop,
+    known: Vec<String>,
+    events: Events,
+    seen: EventsSeen,
+}
+
+impl Greeting<'_> {
+    /// `distance` is a round trip and the look-up of a name: too much rather than too little.
+    async fn exchange_keys<S>(self, stream: S, distance: Duration) -> Result<Met, Error>
+    where
+        S: AsyncRead + AsyncWrite + AsFd + Send + Unpin + 'static,
+    {
+        let Self { hop, known, events, seen } = self;
+        let settings = algorithms::session(hop, &known, distance);
+        let stall_limit = hop.keepalive_interval * (u32::from(hop.keepalive_max) + 1);
+        let (socket, lifeline) = BastionSocket::new(stream, stall_limit);
+        // russh reads every packet in two pieces.
+        let socket = BufReader::with_capacity(READ_BUFFER, socket);
+        let handle = connect_stream(Arc::new(settings), socket, events).await;
+        let handle = handle.map_err(|error| refusal::handshake(error, &hop.to_string()))?;
+        Ok(Met { handle, events: seen, lifeline })
+    }
+}
+
+fn announce(hop: &Hop, events: &EventsSeen) {
+    let (role, host, port, user) = (hop.role.word(), &hop.host, hop.port, &hop.user);
     let Some(agreed) = events.negotiated() else { return };
     let (cipher, kex, server) = (agreed.cipher, agreed.key_exchange, agreed.server);
-    tracing::info!(host, port, user, cipher, kex, server, "connected to the bastion");
+    tracing::info!(host, port, user, cipher, kex, server, "connected to the {role}");
 }
 
 const READ_BUFFER: usize = 64 * 1024;

@@ -226,15 +226,15 @@ fn end_in_words(reason: &DisconnectReason<HandshakeError>) -> String {
         DisconnectReason::ReceivedDisconnect(RemoteDisconnectInfo { message, .. })
             if !message.is_empty() =>
         {
-            format!("closed by the bastion: {message}")
+            format!("it closed the connection: {message}")
         }
-        DisconnectReason::ReceivedDisconnect(_) => "closed by the bastion".to_owned(),
+        DisconnectReason::ReceivedDisconnect(_) => "it closed the connection".to_owned(),
         DisconnectReason::Error(HandshakeError::HostKey(error)) => error.message().to_owned(),
         DisconnectReason::Error(HandshakeError::Protocol(error)) => match error {
-            russh::Error::KeepaliveTimeout => "the bastion no longer answers keepalives".to_owned(),
-            russh::Error::Disconnect | russh::Error::HUP => "closed by the bastion".to_owned(),
+            russh::Error::KeepaliveTimeout => "it no longer answers keepalives".to_owned(),
+            russh::Error::Disconnect | russh::Error::HUP => "it closed the connection".to_owned(),
             russh::Error::IO(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-                "closed by the bastion".to_owned()
+                "it closed the connection".to_owned()
             }
             other => other.to_string(),
         },

@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 
 use pgferry_transport_sdk::Error;
 
-use crate::config::{Config, HostKeyPolicy};
+use crate::config::HostKeyPolicy;
+use crate::hop::{Hop, Role};
 use crate::known_hosts::{self, Entry, Verdict};
 
 /// The known hosts as they were when the connection was begun, and what to do with them.
 #[derive(Debug)]
 pub(crate) struct HostKeyCheck {
+    role: Role,
     host: String,
     port: u16,
     policy: HostKeyPolicy,
@@ -25,8 +27,8 @@ impl HostKeyCheck {
     /// Reads the files of known hosts. A file that does not exist is an empty one.
     ///
     /// Errors: the user's: there is no home directory, or a file cannot be read.
-    pub(crate) fn load(config: &Config) -> Result<Self, Error> {
-        let files = files(config)?;
+    pub(crate) fn load(hop: &Hop) -> Result<Self, Error> {
+        let files = hop.host_keys.files.clone();
         let mut entries = Vec::new();
         for file in &files {
             match fs::read(file) {
@@ -42,10 +44,15 @@ impl HostKeyCheck {
             }
         }
         let Some(file) = files.into_iter().next() else {
-            return Err(Error::internal("no file of known hosts"));
+            return Err(Error::denied("there is no home directory to find .ssh/known_hosts in")
+                .with_hint("set known_hosts_file"));
         };
-        let (host, port, policy) = (config.host.clone(), config.port, config.host_key_policy);
-        Ok(Self { host, port, policy, entries, file })
+        // An alias stands for host and port.
+        let (host, port) = match &hop.host_keys.alias {
+            Some(alias) => (alias.clone(), known_hosts::DEFAULT_PORT),
+            None => (hop.host.clone(), hop.port),
+        };
+        Ok(Self { role: hop.role, host, port, policy: hop.host_keys.policy, entries, file })
     }
 
     /// The types of keys that are known for this bastion.
@@ -77,7 +84,12 @@ impl HostKeyCheck {
     }
 
     fn refusal(&self, verdict: &Verdict, key: &[u8]) -> Error {
-        let (bastion, kind) = (self.name(), known_hosts::key_type(key));
+        let (name, kind) = (self.name(), known_hosts::key_type(key));
+        // The bastion is the one that is expected; a jump has to be named.
+        let bastion = match self.role {
+            Role::Bastion => name.clone(),
+            Role::Jump => format!("jump {name}"),
+        };
         let shown = known_hosts::fingerprint(key);
         let file = self.file.display();
         let line = known_hosts::line(&self.host, self.port, key);
@@ -86,7 +98,7 @@ impl HostKeyCheck {
                 format!("host key of {bastion} has changed: {place} has {known}, it shows {shown}"),
                 format!(
                     "someone may be intercepting the connection; if the bastion was replaced, \
-                     compare {shown} with its console, then run: ssh-keygen -R '{bastion}' -f {}",
+                     compare {shown} with its console, then run: ssh-keygen -R '{name}' -f {}",
                     place.file.display()
                 ),
             ),
@@ -122,17 +134,6 @@ impl HostKeyCheck {
     fn name(&self) -> String {
         known_hosts::name(&self.host, self.port)
     }
-}
-
-fn files(config: &Config) -> Result<Vec<PathBuf>, Error> {
-    if let Some(file) = &config.known_hosts_file {
-        return Ok(vec![file.clone()]);
-    }
-    let Some(home) = std::env::home_dir() else {
-        return Err(Error::denied("there is no home directory to find .ssh/known_hosts in")
-            .with_hint("set known_hosts_file"));
-    };
-    Ok(vec![home.join(".ssh/known_hosts"), PathBuf::from("/etc/ssh/ssh_known_hosts")])
 }
 
 /// Adds one line with one write, so that programs doing the same at once do not mix lines.

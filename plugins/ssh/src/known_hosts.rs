@@ -214,7 +214,7 @@ impl Hosts {
 }
 
 /// Matches `*` and `?` in one pass: on a mismatch the last star takes one byte more.
-fn glob(pattern: &[u8], name: &[u8]) -> bool {
+pub(crate) fn glob(pattern: &[u8], name: &[u8]) -> bool {
     let (mut at_pattern, mut at_name) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
     while let Some(&byte) = name.get(at_name) {
@@ -238,7 +238,7 @@ fn glob(pattern: &[u8], name: &[u8]) -> bool {
     pattern.get(at_pattern..).is_some_and(|rest| rest.iter().all(|&byte| byte == b'*'))
 }
 
-const DEFAULT_PORT: u16 = 22;
+pub(crate) const DEFAULT_PORT: u16 = 22;
 
 #[cfg(test)]
 mod tests;

@@ -23,29 +23,34 @@ use zeroize::Zeroizing;
 use crate::bastion::{Bastion, Destination};
 use crate::config::Config;
 use crate::environment::Environment;
+use crate::surroundings::Surroundings;
 
 mod algorithms;
 mod auth;
 mod backlog;
 pub mod bastion;
 mod block;
+mod chain;
 pub mod channel;
 pub mod config;
 mod connection;
 mod dial;
 pub mod environment;
 mod events;
+pub mod hop;
 mod host_key;
+mod identities;
 mod key_file;
 pub mod known_hosts;
 mod near;
 mod refusal;
+pub mod route;
 mod socket;
+pub mod surroundings;
 
 /// One bastion as a transport.
 pub struct Ssh {
     bastion: Arc<Bastion<Program>>,
-    name: String,
     idle_timeout: Option<Duration>,
 }
 
@@ -57,8 +62,9 @@ impl Transport for Ssh {
 
     fn create(config: Config, host: Host) -> Result<Self, Error> {
         config.check().map_err(Error::config)?;
-        let (name, idle_timeout) = (config.bastion(), config.idle_timeout.map(|limit| limit.0));
-        Ok(Self { bastion: Arc::new(Bastion::new(config, Program(host))), name, idle_timeout })
+        let bastion = Bastion::new(&config, &Surroundings::here(), Program(host))?;
+        let idle_timeout = config.idle_timeout.map(|limit| limit.0);
+        Ok(Self { bastion: Arc::new(bastion), idle_timeout })
     }
 
     async fn open(self: &Arc<Self>, target: Target, cx: Context) -> Result<Stream, Error> {
@@ -73,7 +79,7 @@ impl Transport for Ssh {
         let peer = format!("{}:{}", destination.host, destination.port);
         Ok(Stream::serve(move |near| channel.carry(near))
             .with_detail("peer", peer)
-            .with_detail("via", format!("bastion {}", self.name)))
+            .with_detail("via", self.bastion.route().to_string()))
     }
 
     async fn shutdown(&self) {

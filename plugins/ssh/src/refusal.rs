@@ -20,7 +20,7 @@ pub(crate) fn channel(
         if said.is_empty() || said == "open failed" { String::new() } else { format!(" ({said})") };
     match code {
         ChannelOpenFailure::AdministrativelyProhibited => Error::denied(format!(
-            "bastion {bastion} does not allow forwarding to {place}{detail}"
+            "{bastion} does not allow forwarding to {place}{detail}"
         ))
         .with_hint(
             "check AllowTcpForwarding and PermitOpen in the bastion's sshd_config, and restrict, \
@@ -28,14 +28,14 @@ pub(crate) fn channel(
         ),
         ChannelOpenFailure::ConnectFailed => connect_failed(said, to, bastion),
         ChannelOpenFailure::UnknownChannelType => {
-            Error::unsupported(format!("bastion {bastion} cannot forward TCP connections{detail}"))
+            Error::unsupported(format!("{bastion} cannot forward TCP connections{detail}"))
                 .with_hint("use a bastion with an SSH server that supports direct-tcpip channels")
         }
         ChannelOpenFailure::ResourceShortage => {
-            Error::throttled(format!("bastion {bastion} has no room for another channel{detail}"))
+            Error::throttled(format!("{bastion} has no room for another channel{detail}"))
         }
         ChannelOpenFailure::Other { code, .. } => Error::unreachable(format!(
-            "bastion {bastion} refused a channel to {place}: reason {code}{detail}"
+            "{bastion} refused a channel to {place}: reason {code}{detail}"
         )),
     }
 }
@@ -46,35 +46,31 @@ fn connect_failed(said: &str, to: &Destination, bastion: &str) -> Error {
     let lower = said.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
     if says(UNKNOWN_NAME) {
-        return Error::unreachable(format!("bastion {bastion} does not know host {host}: {said}"))
+        return Error::unreachable(format!("{bastion} does not know host {host}: {said}"))
             .with_hint("check the endpoint's name, and that the bastion's VPC resolves it");
     }
     if says(&["refused"]) {
-        return Error::unreachable(format!("bastion {bastion}: {host}:{port} refused: {said}"))
+        return Error::unreachable(format!("{bastion}: {host}:{port} refused: {said}"))
             .with_hint("check the port, and that the database is running");
     }
     if says(&["timed out"]) {
-        return Error::timeout(format!("bastion {bastion}: {host}:{port} does not answer: {said}"))
+        return Error::timeout(format!("{bastion}: {host}:{port} does not answer: {said}"))
             .with_hint(CLOSED_DOOR);
     }
     if says(&["unreachable", "no route"]) {
-        return Error::unreachable(format!(
-            "bastion {bastion} has no way to {host}:{port}: {said}"
-        ))
-        .with_hint("check that the bastion is in the database's VPC, or peered with it");
+        return Error::unreachable(format!("{bastion} has no way to {host}:{port}: {said}"))
+            .with_hint("check that the bastion is in the database's VPC, or peered with it");
     }
     let said = if said.is_empty() { "it does not say why" } else { said };
-    Error::unreachable(format!("bastion {bastion} could not connect to {host}:{port}: {said}"))
+    Error::unreachable(format!("{bastion} could not connect to {host}:{port}: {said}"))
         .with_hint(CLOSED_DOOR)
 }
 
 /// The bastion is alive, but has not answered for the database within the client's deadline.
 pub(crate) fn no_answer(to: &Destination, bastion: &str) -> Error {
     let (host, port) = (&to.host, to.port);
-    Error::timeout(format!(
-        "bastion {bastion} is connected, but got no answer from {host}:{port} in time"
-    ))
-    .with_hint(CLOSED_DOOR)
+    Error::timeout(format!("{bastion} is connected, but got no answer from {host}:{port} in time"))
+        .with_hint(CLOSED_DOOR)
 }
 
 /// Nobody answers where the bastion should be. A transport beneath has its own words for it.
@@ -90,13 +86,13 @@ pub(crate) fn not_there(error: Error) -> Error {
 
 /// The bastion itself has not answered.
 pub(crate) fn silent(bastion: &str) -> Error {
-    Error::timeout(format!("bastion {bastion} does not answer on its open connection"))
+    Error::timeout(format!("{bastion} does not answer on its open connection"))
         .with_hint("the next attempt makes a new connection; check the bastion's load and network")
 }
 
 /// The connection was lost for `reason`.
 pub(crate) fn lost(reason: &str, bastion: &str) -> Error {
-    Error::unreachable(format!("connection to bastion {bastion} lost: {reason}"))
+    Error::unreachable(format!("connection to {bastion} lost: {reason}"))
 }
 
 /// The key exchange did not come to its end.
@@ -107,23 +103,23 @@ pub(crate) fn handshake(error: HandshakeError, bastion: &str) -> Error {
     };
     match &error {
         russh::Error::Version => {
-            Error::protocol(format!("what listens on {bastion} is not an SSH server"))
+            Error::protocol(format!("what listens at {bastion} is not an SSH server"))
                 .with_hint("check host and port of this transport")
         }
         russh::Error::NoCommonAlgo { kind, theirs, .. } => Error::unsupported(format!(
-            "bastion {bastion} offers no usable {} algorithm, only {}",
+            "{bastion} offers no usable {} algorithm, only {}",
             format!("{kind:?}").to_lowercase(),
             theirs.join(", ")
         ))
         .with_hint("update the bastion's SSH server"),
-        russh::Error::Disconnect | russh::Error::HUP | russh::Error::IO(_) => Error::unreachable(
-            format!("bastion {bastion} hung up during the key exchange: {error}"),
-        )
-        .with_hint(
-            "check that an SSH server listens there; sshd hangs up on too many logins at \
+        russh::Error::Disconnect | russh::Error::HUP | russh::Error::IO(_) => {
+            Error::unreachable(format!("{bastion} hung up during the key exchange: {error}"))
+                .with_hint(
+                    "check that an SSH server listens there; sshd hangs up on too many logins at \
                      once (MaxStartups), or on addresses it has banned",
-        ),
-        _ => Error::protocol(format!("key exchange with bastion {bastion} failed: {error}")),
+                )
+        }
+        _ => Error::protocol(format!("key exchange with {bastion} failed: {error}")),
     }
 }
 
@@ -148,7 +144,7 @@ mod tests {
 
     fn refused(code: &ChannelOpenFailure, said: &str) -> Error {
         let to = Destination::new("db.internal", 5432, std::time::Duration::from_secs(5));
-        channel(code, said, &to, "bastion:22")
+        channel(code, said, &to, "bastion b:22")
     }
 
     #[test]
@@ -172,7 +168,7 @@ mod tests {
     fn a_prohibited_channel_is_denied_and_names_the_settings() {
         let error = refused(&ChannelOpenFailure::AdministrativelyProhibited, "open failed");
         assert_eq!(error.status(), Status::DENIED);
-        let expected = "bastion bastion:22 does not allow forwarding to db.internal:5432";
+        let expected = "bastion b:22 does not allow forwarding to db.internal:5432";
         assert_eq!(error.message(), expected);
         assert!(error.hint().unwrap().contains("PermitOpen"));
     }

@@ -71,7 +71,7 @@ impl<S> BastionSocket<S> {
         let limit = self.stall_limit;
         let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(limit)));
         ready!(stall.as_mut().poll(cx));
-        let text = format!("the bastion takes no data for {} s", limit.as_secs());
+        let text = format!("it takes no data for {} s", limit.as_secs());
         Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, text))
     }
 }

@@ -27,7 +27,7 @@ async fn a_changed_host_key_names_the_line_and_both_fingerprints() {
     let sshd = Sshd::start();
     let other = public_key(&sshd.key("other", "ed25519", "").with_extension("pub"));
     let mut config = sshd.config_without_known_hosts();
-    config.host_key_policy = HostKeyPolicy::AcceptNew;
+    config.host_key_policy = Some(HostKeyPolicy::AcceptNew);
     fs::write(sshd.known_hosts(), format!("# old\n[127.0.0.1]:{} {other}\n", sshd.port())).unwrap();
     let error = World::default().transport(config).refusal("127.0.0.1", 1).await;
     assert_eq!(error.status(), Status::DENIED);
@@ -63,13 +63,13 @@ async fn a_revoked_host_key_is_refused_although_it_is_known() {
 async fn accept_new_records_the_key_which_strict_then_knows() {
     let sshd = Sshd::start();
     let mut config = sshd.config_without_known_hosts();
-    config.host_key_policy = HostKeyPolicy::AcceptNew;
+    config.host_key_policy = Some(HostKeyPolicy::AcceptNew);
     let port = echo().await;
     World::default().transport(config.clone()).open("127.0.0.1", port).await.unwrap();
     let recorded = fs::read_to_string(sshd.known_hosts()).unwrap();
     let expected = format!("[127.0.0.1]:{} {}\n", sshd.port(), sshd.host_key("ed25519"));
     assert_eq!(recorded, expected);
-    config.host_key_policy = HostKeyPolicy::Strict;
+    config.host_key_policy = Some(HostKeyPolicy::Strict);
     World::default().transport(config).open("127.0.0.1", port).await.unwrap();
 }
 
@@ -90,7 +90,7 @@ async fn a_key_of_another_type_than_the_known_one_is_not_accepted_as_new() {
     let sshd = Sshd::start();
     let other = public_key(&sshd.key("other", "ecdsa", "").with_extension("pub"));
     let mut config = sshd.config_without_known_hosts();
-    config.host_key_policy = HostKeyPolicy::AcceptNew;
+    config.host_key_policy = Some(HostKeyPolicy::AcceptNew);
     fs::write(sshd.known_hosts(), format!("[127.0.0.1]:{} {other}\n", sshd.port())).unwrap();
     let error = World::default().transport(config).refusal("127.0.0.1", 1).await;
     assert_eq!(error.status(), Status::DENIED);

@@ -41,7 +41,7 @@ async fn an_encrypted_key_opens_with_its_passphrase_alone() {
     let key = sshd.key("encrypted", "ed25519", "open sesame");
     sshd.authorize(&key);
     let config = Config { key_file: Some(key), ..sshd.config() };
-    let with = |passphrase| World { passphrase, agent: None }.transport(config.clone());
+    let with = |passphrase| World { passphrase, ..World::default() }.transport(config.clone());
 
     with(Some("open sesame")).open("127.0.0.1", echo().await).await.unwrap();
 
@@ -66,8 +66,8 @@ async fn an_agent_logs_in_with_the_one_of_its_keys_that_is_authorized() {
     let rsa = sshd.key("friend_rsa", "rsa", "");
     sshd.authorize(&rsa);
     agent.add(&rsa);
-    let config = Config { key_file: None, agent: true, ..sshd.config() };
-    let world = World { agent: Some(agent.socket.clone()), passphrase: None };
+    let config = Config { key_file: None, agent: Some(true), ..sshd.config() };
+    let world = World { agent: Some(agent.socket.clone()), ..World::default() };
     world.transport(config).open("127.0.0.1", echo().await).await.unwrap();
 }
 
@@ -75,8 +75,8 @@ async fn an_agent_logs_in_with_the_one_of_its_keys_that_is_authorized() {
 async fn an_agent_without_keys_or_without_a_socket_is_named() {
     let sshd = Sshd::start();
     let agent = Agent::start(sshd.directory.path());
-    let config = Config { key_file: None, agent: true, ..sshd.config() };
-    let world = World { agent: Some(agent.socket.clone()), passphrase: None };
+    let config = Config { key_file: None, agent: Some(true), ..sshd.config() };
+    let world = World { agent: Some(agent.socket.clone()), ..World::default() };
     let empty = world.transport(config.clone()).refusal("127.0.0.1", 1).await;
     assert_eq!(empty.status(), Status::AUTH);
     assert!(empty.message().contains("the ssh-agent holds no keys"), "{empty}");
@@ -101,7 +101,7 @@ async fn a_key_the_bastion_does_not_know_is_refused_with_what_it_accepts() {
 #[tokio::test]
 async fn a_user_the_bastion_does_not_know_is_refused_by_name() {
     let sshd = Sshd::start();
-    let config = Config { user: "nobody-of-that-name".to_owned(), ..sshd.config() };
+    let config = Config { user: Some("nobody-of-that-name".to_owned()), ..sshd.config() };
     let error = World::default().transport(config).refusal("127.0.0.1", 1).await;
     assert_eq!(error.status(), Status::AUTH);
     assert!(error.message().contains("refused user \"nobody-of-that-name\""), "{error}");

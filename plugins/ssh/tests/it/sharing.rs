@@ -1,6 +1,7 @@
 //! One bastion connection for all, from its first use to its end.
 
 use std::net::Ipv4Addr;
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use pgferry_transport_sdk::{State, Status};
@@ -103,10 +104,13 @@ async fn a_server_that_does_not_speak_ssh_is_recognised() {
         stream.read_to_end(&mut Vec::new()).await
     });
     let sshd = Sshd::start();
-    let config = Config { port, ..sshd.config() };
+    let config = Config { port: NonZeroU16::new(port), ..sshd.config() };
     let error = World::default().transport(config).refusal("127.0.0.1", 1).await;
     assert_eq!(error.status(), Status::PROTOCOL);
-    assert_eq!(error.message(), format!("what listens on 127.0.0.1:{port} is not an SSH server"));
+    assert_eq!(
+        error.message(),
+        format!("what listens at bastion 127.0.0.1:{port} is not an SSH server")
+    );
 }
 
 #[tokio::test]
@@ -119,7 +123,8 @@ async fn a_bastion_that_falls_silent_is_given_up_at_the_deadline() {
         stream.read_to_end(&mut Vec::new()).await.unwrap();
     });
     let sshd = Sshd::start();
-    let transport = World::default().transport(Config { port, ..sshd.config() });
+    let transport =
+        World::default().transport(Config { port: NonZeroU16::new(port), ..sshd.config() });
     let to = Destination::new("127.0.0.1", 1, Duration::from_millis(300));
     let error = transport.open_to(&to).await.err().expect("nobody is there");
     assert_eq!(error.status(), Status::TIMEOUT);

@@ -6,6 +6,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::num::NonZeroU16;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -109,16 +110,11 @@ impl Sshd {
     pub(crate) fn config_without_known_hosts(&self) -> Config {
         Config {
             host: "127.0.0.1".to_owned(),
-            port: self.port(),
-            user: user(),
+            port: NonZeroU16::new(self.port()),
+            user: Some(user()),
             key_file: Some(self.directory.path().join("id")),
-            agent: false,
             known_hosts_file: Some(self.known_hosts()),
-            host_key_policy: pgferry_transport_ssh::config::HostKeyPolicy::Strict,
-            keepalive_interval: "15s".to_owned().try_into().unwrap(),
-            keepalive_max: 3,
-            idle_timeout: None,
-            sessions_per_connection: None,
+            ..Config::default()
         }
     }
 

@@ -9,6 +9,7 @@ use pgferry_transport_sdk::{Error, State};
 use pgferry_transport_ssh::bastion::{Bastion, Destination};
 use pgferry_transport_ssh::config::Config;
 use pgferry_transport_ssh::environment::Environment;
+use pgferry_transport_ssh::surroundings::Surroundings;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -19,6 +20,8 @@ use tokio::time::timeout;
 pub(crate) struct World {
     pub(crate) passphrase: Option<&'static str>,
     pub(crate) agent: Option<PathBuf>,
+    /// The home directory; without one, no `ssh_config` is read.
+    pub(crate) home: Option<PathBuf>,
 }
 
 struct Program {
@@ -45,11 +48,25 @@ pub(crate) struct Session {
 
 impl World {
     pub(crate) fn transport(self, config: Config) -> Transport {
+        let surroundings = self.surroundings();
         let (tell, states) = mpsc::unbounded_channel();
         let dials = Arc::new(AtomicUsize::new(0));
         let program = Program { world: self, dials: Arc::clone(&dials), states: tell };
-        let bastion = Arc::new(Bastion::new(config, Here(program)));
+        let bastion = Arc::new(Bastion::new(&config, &surroundings, Here(program)).unwrap());
         Transport { bastion, dials, states: Mutex::new(states) }
+    }
+}
+
+impl World {
+    /// A person of whose own files nothing is read.
+    fn surroundings(&self) -> Surroundings {
+        let agent = self.agent.iter().map(|path| path.to_str().unwrap().to_owned());
+        Surroundings {
+            home: self.home.clone(),
+            system: PathBuf::from("/nonexistent"),
+            variables: agent.map(|path| ("SSH_AUTH_SOCK".to_owned(), path)).collect(),
+            ..Surroundings::here()
+        }
     }
 }
 

@@ -1,0 +1,101 @@
+//! The private keys for one login, ready before the server hears of us.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use pgferry_transport_sdk::Error;
+use russh::keys::agent::AgentIdentity;
+use russh::keys::agent::client::AgentClient;
+use russh::keys::{PrivateKey, PublicKey};
+use tokio::net::UnixStream;
+
+use crate::environment::Environment;
+use crate::hop::{Agent, Hop, IdentityFile};
+use crate::key_file;
+
+/// What a login is made with.
+#[derive(Default)]
+pub(crate) struct Keys {
+    /// Private keys from files, in the order to try them.
+    pub(crate) private: Vec<(PathBuf, PrivateKey)>,
+    /// The public halves of the files. The agent's keys among them come before its others.
+    pub(crate) public: Vec<PublicKey>,
+    /// Why some of the files are not used.
+    pub(crate) skipped: Vec<String>,
+}
+
+/// Where a hop's agent listens, if it has one that does.
+pub(crate) fn agent_socket(hop: &Hop, environment: &impl Environment) -> Option<PathBuf> {
+    match hop.identities.agent.as_ref()? {
+        Agent::Environment => environment.agent_socket(),
+        Agent::Socket(path) => Some(path.clone()),
+    }
+}
+
+/// Reads the key files of a hop. One that is encrypted is left to the agent, if that holds the key.
+///
+/// Errors: auth, all of them the user's to mend: a required file that cannot be used.
+///
+/// Cancel safety: safe.
+pub(crate) async fn load(hop: &Hop, environment: &impl Environment) -> Result<Keys, Error> {
+    let mut keys = Keys::default();
+    let files = &hop.identities.files;
+    let held = if files.iter().any(|file| !file.required) {
+        held_by_agent(agent_socket(hop, environment)).await
+    } else {
+        Vec::new()
+    };
+    for file in files {
+        if file.required {
+            let key = key_file::load(&file.path, environment).await?;
+            keys.public.push(key.public_key().clone());
+            keys.private.push((file.path.clone(), key));
+        } else {
+            keys.add(file, &held, environment).await;
+        }
+    }
+    Ok(keys)
+}
+
+impl Keys {
+    async fn add(&mut self, file: &IdentityFile, held: &[PublicKey], from: &impl Environment) {
+        let name = file.path.display();
+        let public = public_half(&file.path);
+        self.public.extend(public.clone());
+        if public.is_some_and(|key| held.iter().any(|held| held.key_data() == key.key_data())) {
+            return;
+        }
+        if !file.path.exists() {
+            self.skipped.push(format!("there is no {name}"));
+            return;
+        }
+        match key_file::load(&file.path, from).await {
+            Ok(key) => self.private.push((file.path.clone(), key)),
+            Err(error) => self.skipped.push(error.message().to_owned()),
+        }
+    }
+}
+
+/// The public key that belongs to a file: beside it, in it (it may be the public half itself), or in
+/// the clear part of an encrypted one.
+fn public_half(path: &Path) -> Option<PublicKey> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".pub");
+    [PathBuf::from(beside), path.to_owned()].iter().find_map(|path| {
+        let text = zeroize::Zeroizing::new(fs::read_to_string(path).ok()?);
+        let private = || Some(PrivateKey::from_openssh(text.as_str()).ok()?.public_key().clone());
+        PublicKey::from_openssh(&text).ok().or_else(private)
+    })
+}
+
+/// The keys of the agent. One that does not answer is found out about at the login.
+async fn held_by_agent(socket: Option<PathBuf>) -> Vec<PublicKey> {
+    let Some(socket) = socket else { return Vec::new() };
+    let Ok(stream) = UnixStream::connect(socket).await else { return Vec::new() };
+    let listed = AgentClient::connect(stream).request_identities().await.unwrap_or_default();
+    let plain = |identity| match identity {
+        AgentIdentity::PublicKey { key, .. } => Some(key),
+        AgentIdentity::Certificate { .. } => None,
+    };
+    listed.into_iter().filter_map(plain).collect()
+}
