@@ -43,16 +43,21 @@ pub(crate) enum Order {
     Open { to: Destination, place: Place, reply: Reply },
     /// A channel is no longer used: close it.
     Release(ChannelWriteHalf<Msg>),
-    /// The connection has been retired.
-    Retire,
+    /// The connection has been retired, or a place on it is free again.
+    LookAgain,
 }
 
 /// The right to one channel on a connection, free again when dropped.
-pub(crate) struct Place(Arc<AtomicUsize>);
+pub(crate) struct Place {
+    taken: Arc<AtomicUsize>,
+    orders: mpsc::UnboundedSender<Order>,
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        self.taken.fetch_sub(1, Ordering::AcqRel);
+        // Nobody listens only when the connection has ended.
+        drop(self.orders.send(Order::LookAgain));
     }
 }
 
@@ -119,7 +124,7 @@ impl Connection {
         let one_more = |taken| (taken < limit).then_some(taken + 1);
         let places = &self.shared.places;
         places.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).ok()?;
-        Some(Place(Arc::clone(places)))
+        Some(Place { taken: Arc::clone(places), orders: self.shared.line.orders.clone() })
     }
 
     /// Opens a channel to the database before the destination's deadline.
@@ -164,7 +169,7 @@ impl Connection {
     pub(crate) fn retire(&self) {
         self.shared.retired.store(true, Ordering::Release);
         // Nobody takes it only when the keeper has ended, and the connection with it.
-        drop(self.shared.line.orders.send(Order::Retire));
+        drop(self.shared.line.orders.send(Order::LookAgain));
     }
 
     /// Ends the connection and all its channels, which are told `reason`.
@@ -284,7 +289,7 @@ impl Keeper {
                     drop(write.close().await);
                 }));
             }
-            Order::Retire => {}
+            Order::LookAgain => {}
         }
     }
 
@@ -310,7 +315,9 @@ impl Keeper {
     }
 
     fn is_idle(&self) -> bool {
-        self.live == 0 && self.opening.is_empty()
+        // A place is taken before the channel is ordered.
+        let taken = self.connection.shared.places.load(Ordering::Acquire);
+        taken == 0 && self.live == 0 && self.opening.is_empty()
     }
 
     fn idle_until(&self) -> Instant {

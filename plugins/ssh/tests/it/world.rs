@@ -47,6 +47,7 @@ pub(crate) struct Session {
 }
 
 impl World {
+    #[expect(clippy::needless_pass_by_value, reason = "tests make a configuration for each")]
     pub(crate) fn transport(self, config: Config) -> Transport {
         let surroundings = self.surroundings();
         let (tell, states) = mpsc::unbounded_channel();
