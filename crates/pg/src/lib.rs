@@ -14,6 +14,8 @@
 pub mod cancel;
 pub mod error_report;
 pub mod frame;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod message;
 pub mod operation;
 pub mod scram;

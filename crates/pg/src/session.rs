@@ -160,6 +160,13 @@ impl Session {
         self.replication
     }
 
+    /// What is kept: unanswered entries, names of statements, names of portals.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn held(&self) -> [usize; 3] {
+        let [statements, portals] = self.names.held();
+        [self.pending.len(), statements, portals]
+    }
+
     fn ask(&mut self, message: Message<'_>, now: Tick) {
         match message.tag {
             b'Q' => {

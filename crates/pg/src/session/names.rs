@@ -68,6 +68,12 @@ impl Names {
         self.portals.named.clear();
     }
 
+    /// How many statements and portals are remembered.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn held(&self) -> [usize; 2] {
+        [self.statements.named.len(), self.portals.named.len()]
+    }
+
     fn key(&self, name: &[u8]) -> Key {
         if name.is_empty() { Key::Unnamed } else { Key::Named(self.hasher.hash_one(name)) }
     }

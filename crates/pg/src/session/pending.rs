@@ -183,7 +183,7 @@ impl Queue {
         self.entries.remove(1)
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
