@@ -201,11 +201,19 @@ fn a_dump_in_either_format_restores_to_the_same_database() {
         stage.world.postgres.query(&create).unwrap();
         let mut restore = stage.tool("owner", "pg_restore");
         succeed(restore.args(["--exit-on-error", "-j2", "-d", database]).arg(&dump));
-        let sum = "select count(*), md5(string_agg(i::text, '|' order by id)) from shop.item i; \
-                   select count(*) from shop.cheap; select lo_get(4711); \
-                   select indexdef from pg_indexes where schemaname = 'shop' order by 1";
-        let original = succeed(stage.psql().args(["-c", sum]));
-        let restored = succeed(stage.psql().args(["-d", database, "-c", sum]));
+        // Each in an option of its own: psql 14 shows the last result of an option alone.
+        let sum = [
+            "-c",
+            "select count(*), md5(string_agg(i::text, '|' order by id)) from shop.item i",
+            "-c",
+            "select count(*) from shop.cheap",
+            "-c",
+            "select lo_get(4711)",
+            "-c",
+            "select indexdef from pg_indexes where schemaname = 'shop' order by 1",
+        ];
+        let original = succeed(stage.psql().args(sum));
+        let restored = succeed(stage.psql().args(["-d", database]).args(sum));
         assert!(original.starts_with("30000|"), "{original}");
         assert_eq!(restored, original, "{database}");
     }
