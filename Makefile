@@ -1,12 +1,12 @@
 # Everything a contributor or a curious visitor runs. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo bench test test-matrix fuzz fmt fmt-check lint doc deny ci tools
+.PHONY: help demo bench test test-conformance test-matrix fuzz fmt fmt-check lint doc deny ci tools
 
 CARGO ?= cargo
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make demo ONCE=1 ends by itself, for scripts."
 
@@ -21,6 +21,9 @@ test: tools ## Run all tests, as root or as an ordinary user
 
 test-matrix: ## Run the tests that need PostgreSQL with its versions 14 to 18
 	@scripts/test-matrix.sh
+
+test-conformance: ## Run PostgreSQL's isolation suite and libpq's pipeline tests through pgferry
+	@scripts/test-conformance.sh
 
 fuzz: ## Look for inputs that break a promise, FUZZ_SECONDS=60 for each target
 	@scripts/fuzz.sh

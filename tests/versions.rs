@@ -129,7 +129,10 @@ fn a_client_may_insist_on_the_way_it_is_asked_for_its_password() {
     let asking = Pgferry::start(&target.to_string());
     let insist = |pgferry: &Pgferry, way: &str| {
         let mut psql = psql(&world, pgferry);
-        run(psql.env("PGREQUIREAUTH", way).env("PGPASSWORD", "open sesame").args(["-c", "select 1"]))
+        run(psql
+            .env("PGREQUIREAUTH", way)
+            .env("PGPASSWORD", "open sesame")
+            .args(["-c", "select 1"]))
     };
     assert!(insist(&asking, "scram-sha-256").status.success());
     assert!(!insist(&asking, "none").status.success());
