@@ -168,7 +168,9 @@ fn plugins_that_are_linked_in_and_those_in_directories_are_listed() {
     let output = pgferry(&["plugin", "list", "--plugin-dir", directory]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let shown = String::from_utf8(output.stdout).unwrap();
-    for line in ["direct           built in", "ssh              linked in"] {
+    for line in
+        ["direct           built in", "exec             built in", "ssh              linked in"]
+    {
         assert!(shown.lines().any(|is| is == line), "{line:?}: {shown}");
     }
     assert!(shown.contains(&format!("mine             {}", file.display())), "{shown}");

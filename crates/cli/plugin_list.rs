@@ -11,13 +11,15 @@ use crate::args::PluginList;
 use crate::exit::Exit;
 use crate::{output, plugins};
 
+#[derive(Clone)]
 struct Found {
     name: String,
     place: String,
 }
 
 pub(crate) fn list(list: &PluginList) -> Exit {
-    let mut found = vec![Found { name: "direct".to_owned(), place: "built in".to_owned() }];
+    let built_in = |name: &str| Found { name: name.to_owned(), place: "built in".to_owned() };
+    let mut found = ["direct", "exec"].map(built_in).to_vec();
     found.extend(
         plugins::linked()
             .iter()

@@ -25,7 +25,7 @@ pub(crate) fn version(version: &Version) -> Exit {
         output::line(format_args!("pgferry {VERSION}"));
         output::line(format_args!("built by {RUSTC}"));
         output::line(format_args!("transport contract {contract}"));
-        output::line(format_args!("transports built in: direct, {}", linked.join(", ")));
+        output::line(format_args!("transports built in: direct, exec, {}", linked.join(", ")));
     }
     Exit::Ok
 }

@@ -58,15 +58,18 @@ impl Reader<'_> {
         let path: Option<PathBuf> = self.take(&mut table, "path")?;
         let sha256: Option<String> = self.take(&mut table, "sha256")?;
         let grants: Option<BTreeMap<String, Grant>> = self.take(&mut table, "secrets")?;
+        let via = self.take(&mut table, "via")?;
+        let max_opens = self.take(&mut table, "max_opens")?.unwrap_or(MAX_OPENS);
+        let config = self.plugin_config(&kind, table)?;
         Ok(Transport {
             name: name.to_owned(),
             kind,
             path: path.map(|path| paths::resolve(self.base, &path)),
             sha256: sha256.map(|hex| self.sha256(&hex)).transpose()?,
-            via: self.take(&mut table, "via")?,
-            max_opens: self.take(&mut table, "max_opens")?.unwrap_or(MAX_OPENS),
+            via,
+            max_opens,
             secrets: self.grants(grants.unwrap_or_default())?,
-            config: self.plugin_config(table)?,
+            config,
         })
     }
 
@@ -112,8 +115,13 @@ impl Reader<'_> {
     }
 
     /// The plugin's own keys as JSON. A key that ends in `_file` is a path and made absolute here,
-    /// because only the host knows where the configuration file is.
-    fn plugin_config(&self, table: toml::Table) -> Result<serde_json::Value, ConfigError> {
+    /// because only the host knows where the configuration file is; so is the program of `exec`,
+    /// unless it is a bare name and so for `PATH`.
+    fn plugin_config(
+        &self,
+        kind: &str,
+        table: toml::Table,
+    ) -> Result<serde_json::Value, ConfigError> {
         let mut config = serde_json::to_value(table)
             .map_err(|error| self.error("", format!("cannot be handed to the plugin: {error}")))?;
         for (key, value) in config.as_object_mut().into_iter().flatten() {
@@ -121,6 +129,13 @@ impl Reader<'_> {
                 let path = paths::resolve(self.base, Path::new(text));
                 *value = path.to_string_lossy().into_owned().into();
             }
+        }
+        if kind == "exec"
+            && let Some(program) = config.pointer_mut("/command/0")
+            && let Some(text) = program.as_str().filter(|text| text.contains('/'))
+        {
+            let path = paths::resolve(self.base, Path::new(text));
+            *program = path.to_string_lossy().into_owned().into();
         }
         Ok(config)
     }

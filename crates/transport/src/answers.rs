@@ -45,7 +45,8 @@ impl Guest {
         match adopt(reply.socket) {
             Ok(socket) => Ok(Connection {
                 socket,
-                closed: CloseReason::listening(closed, stream),
+                closed: CloseReason::listening(closed, Some(stream))
+                    .on_top_of(self.dialler.losses()),
                 detail: Detail::read(&reply.detail),
             }),
             Err(reset @ Unfit::Reset(_)) => {
@@ -68,7 +69,7 @@ impl Guest {
             self.panicked();
         }
         let prefixed =
-            if message.is_empty() { String::new() } else { format!("{}{message}", self.prefix()) };
+            if message.is_empty() { String::new() } else { format!("{}{message}", self.layers()) };
         if let Err(closed) = self.ops.close(op, Closed { status, message: prefixed })
             && closed.status != Status::Ok
         {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::Status;
+use crate::losses::Losses;
 use crate::ops::StreamGuard;
 
 /// A connected socket to the target.
@@ -49,7 +50,14 @@ enum State {
     Silent,
     Listening {
         reason: oneshot::Receiver<Closed>,
-        stream: StreamGuard,
+        /// None where nobody numbers the streams.
+        stream: Option<StreamGuard>,
+        beneath: Option<Losses>,
+    },
+    /// Known, and what happened beneath may be added.
+    Told {
+        closed: Closed,
+        beneath: Losses,
     },
     Known(Closed),
 }
@@ -59,8 +67,21 @@ impl CloseReason {
         Self(State::Silent)
     }
 
-    pub(crate) fn listening(reason: oneshot::Receiver<Closed>, stream: StreamGuard) -> Self {
-        Self(State::Listening { reason, stream })
+    pub(crate) fn listening(
+        reason: oneshot::Receiver<Closed>,
+        stream: Option<StreamGuard>,
+    ) -> Self {
+        Self(State::Listening { reason, stream, beneath: None })
+    }
+
+    /// Has the reason name what broke beneath, too.
+    pub(crate) fn on_top_of(self, losses: Option<Losses>) -> Self {
+        match self.0 {
+            State::Listening { reason, stream, .. } => {
+                Self(State::Listening { reason, stream, beneath: losses })
+            }
+            other => Self(other),
+        }
     }
 
     /// Waits for the transport to say why the stream ended. Gives `None` at once if it never will,
@@ -68,29 +89,35 @@ impl CloseReason {
     ///
     /// Cancel safety: dropping the future loses nothing.
     pub async fn wait(&mut self, limit: Duration) -> Option<Closed> {
-        let State::Listening { reason, .. } = &mut self.0 else {
-            return self.known();
-        };
-        self.0 = match tokio::time::timeout(limit, reason).await {
-            Err(_elapsed) => return None,
-            Ok(Ok(closed)) => State::Known(closed),
-            Ok(Err(_dropped)) => State::Silent,
-        };
+        if let State::Listening { reason, beneath, .. } = &mut self.0 {
+            self.0 = match tokio::time::timeout(limit, reason).await {
+                Err(_elapsed) => return None,
+                Ok(Ok(closed)) => match beneath.take() {
+                    Some(beneath) if closed.status != Status::Ok => State::Told { closed, beneath },
+                    _ => State::Known(closed),
+                },
+                Ok(Err(_dropped)) => State::Silent,
+            };
+        }
+        if let State::Told { closed, beneath } = &self.0 {
+            let message = beneath.explain(closed.message.clone(), limit).await;
+            self.0 = State::Known(Closed { status: closed.status, message });
+        }
         self.known()
     }
 
     /// The op that the stream came from, while it may still end with a reason.
     pub(crate) fn op(&self) -> Option<u64> {
         match &self.0 {
-            State::Listening { stream, .. } => Some(stream.op),
-            State::Silent | State::Known(_) => None,
+            State::Listening { stream, .. } => stream.as_ref().map(|stream| stream.op),
+            State::Silent | State::Told { .. } | State::Known(_) => None,
         }
     }
 
     fn known(&self) -> Option<Closed> {
         match &self.0 {
             State::Known(closed) => Some(closed.clone()),
-            State::Silent | State::Listening { .. } => None,
+            State::Silent | State::Listening { .. } | State::Told { .. } => None,
         }
     }
 }
@@ -100,7 +127,7 @@ impl fmt::Debug for CloseReason {
         f.write_str(match &self.0 {
             State::Silent => "CloseReason(silent)",
             State::Listening { .. } => "CloseReason(listening)",
-            State::Known(_) => "CloseReason(known)",
+            State::Told { .. } | State::Known(_) => "CloseReason(known)",
         })
     }
 }

@@ -10,12 +10,14 @@ use std::time::Duration;
 
 use pgferry_transport_abi as abi;
 use serde_json::Value;
+use tokio::runtime;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::error::Failure;
 use crate::guest::Guest;
+use crate::losses::Losses;
 use crate::ops::Terms;
 use crate::secret::UserData;
 use crate::standing::Phase;
@@ -24,9 +26,15 @@ use crate::{Instance, OpenRequest, Purpose, Status, socket, tcp};
 
 /// The dials of one instance.
 pub(crate) struct Dialler {
-    via: Option<Arc<Instance>>,
+    beneath: Option<Beneath>,
     last: AtomicU64,
     under_way: Mutex<HashMap<u64, Dial>>,
+}
+
+/// The transport beneath, and what broke there.
+struct Beneath {
+    instance: Arc<Instance>,
+    losses: Losses,
 }
 
 struct Dial {
@@ -43,7 +51,18 @@ struct Destination {
 
 impl Dialler {
     pub(crate) fn new(via: Option<Arc<Instance>>) -> Self {
-        Self { via, last: AtomicU64::new(0), under_way: Mutex::default() }
+        let beneath = via.map(|instance| Beneath { instance, losses: Losses::new() });
+        Self { beneath, last: AtomicU64::new(0), under_way: Mutex::default() }
+    }
+
+    /// The transport beneath.
+    pub(crate) fn via(&self) -> Option<&Instance> {
+        self.beneath.as_ref().map(|beneath| &*beneath.instance)
+    }
+
+    /// What broke beneath.
+    pub(crate) fn losses(&self) -> Option<Losses> {
+        self.beneath.as_ref().map(|beneath| beneath.losses.clone())
     }
 
     /// Gives up a dial. Its callback still comes.
@@ -71,8 +90,13 @@ impl Dialler {
     }
 
     /// Cancel safety: dropping the future ends the dial, at the transport beneath as well.
-    async fn reach(&self, to: Destination, terms: Terms) -> Result<OwnedFd, Failure> {
-        let Some(via) = &self.via else {
+    async fn reach(
+        &self,
+        to: Destination,
+        terms: Terms,
+        runtime: &runtime::Handle,
+    ) -> Result<OwnedFd, Failure> {
+        let Some(Beneath { instance, losses }) = &self.beneath else {
             return tcp::connect(&to.host, to.port, terms.limits).await;
         };
         let request = OpenRequest {
@@ -86,13 +110,14 @@ impl Dialler {
             idle_tunnel: terms.idle_tunnel,
             client_label: None,
         };
-        let opened = via.open(request).await;
-        opened.map(|connection| connection.socket).map_err(|error| Failure {
+        let opened = instance.open(request).await.map_err(|error| Failure {
             status: error.status,
             message: error.message,
             hint: error.hint,
             retry_after: error.retry_after,
-        })
+        })?;
+        losses.watch(opened.closed, runtime);
+        Ok(opened.socket)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Dial>> {
@@ -144,7 +169,7 @@ impl Guest {
         // Held until the dial is in the table, so that the task cannot be done before.
         let mut under_way = self.dialler.lock();
         let task = self.runtime.spawn(async move {
-            let reached = guest.dialler.reach(to, terms).await;
+            let reached = guest.dialler.reach(to, terms, &guest.runtime).await;
             guest.dialler.lock().remove(&number);
             reply.answer(reached);
         });

@@ -33,9 +33,18 @@ pub enum LoadFailure {
         /// The kind as configured.
         kind: String,
     },
-    /// The configuration: `direct` takes no `path`.
-    #[error("direct is built in: it has no plugin, so `path` and `sha256` do not apply")]
-    BuiltInWithPath,
+    /// The configuration: what is built in takes no `path`.
+    #[error("{kind} is built in: it has no plugin, so `path` and `sha256` do not apply")]
+    BuiltInWithPath {
+        /// `direct` or `exec`.
+        kind: String,
+    },
+    /// The configuration: `direct` has no keys of its own.
+    #[error("unknown field `{key}`: direct has no keys of its own")]
+    DirectWithKey {
+        /// The first one.
+        key: String,
+    },
     /// The configuration: `via` names nothing.
     #[error("via names \"{via}\", which is not a transport")]
     UnknownVia {

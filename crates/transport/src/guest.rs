@@ -130,10 +130,25 @@ impl Guest {
             }
         };
         drop(open);
-        if let Err(error) = &answer {
-            self.judge(error, request.purpose);
+        match answer {
+            Ok(connection) => Ok(connection),
+            Err(error) => {
+                self.judge(&error, request.purpose);
+                Err(self.explained(error).await)
+            }
         }
-        answer
+    }
+
+    /// Adds what broke beneath to an error that it may have caused.
+    async fn explained(&self, error: OpenError) -> OpenError {
+        let by_a_broken_path =
+            matches!(error.status, Status::Unreachable | Status::Protocol | Status::Internal);
+        match self.dialler.losses().filter(|_| by_a_broken_path) {
+            Some(losses) => {
+                OpenError { message: losses.explain(error.message, BENEATH_LIMIT).await, ..error }
+            }
+            None => error,
+        }
     }
 
     /// Queues the plugin's `open`. It may block, so it gets a thread that may.
@@ -301,6 +316,19 @@ impl Guest {
         format!("transport {} ({}): ", self.name, self.label())
     }
 
+    /// The prefix for what happens to a stream, which every layer carries.
+    pub(crate) fn layers(&self) -> String {
+        let mut layers = format!("transport {} ({})", self.name, self.label());
+        let mut next = self.dialler.via();
+        while let Some(via) = next {
+            let plugin = via.plugin();
+            let (name, version) = (&plugin.name, &plugin.version);
+            layers = format!("{layers} via {} ({name} {version})", via.name());
+            next = via.guest().and_then(|guest| guest.dialler.via());
+        }
+        layers + ": "
+    }
+
     fn label(&self) -> String {
         format!("{} {}", self.plugin.info.name, self.plugin.info.version)
     }
@@ -332,5 +360,7 @@ fn told(remaining: Duration) -> Duration {
 pub(crate) const WORDLESS: &str = "it does not say why";
 const CREATE_LIMIT: Duration = Duration::from_secs(10);
 const SLOW_CREATE: Duration = Duration::from_secs(1);
+/// How long an error waits for news from beneath.
+const BENEATH_LIMIT: Duration = Duration::from_millis(100);
 const CANCEL_AGAIN: Duration = Duration::from_millis(200);
 const ABANDON: Duration = Duration::from_secs(5);

@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::connection::{CloseReason, Detail};
 use crate::error::Failure;
+use crate::exec::{self, Exec};
 use crate::guest::Guest;
 use crate::plugin::PluginSource;
 use crate::tcp::{self, Limits};
@@ -26,6 +27,8 @@ pub struct Instance {
 pub(crate) enum Way {
     /// By the host's own TCP dialler.
     Direct,
+    /// By running a command.
+    Exec(Arc<Exec>),
     /// Through a plugin.
     Guest(Arc<Guest>),
 }
@@ -45,6 +48,7 @@ impl Instance {
     pub fn plugin(&self) -> &PluginInfo {
         match &self.way {
             Way::Direct => &DIRECT,
+            Way::Exec(_) => &EXEC,
             Way::Guest(guest) => &guest.plugin.info,
         }
     }
@@ -52,7 +56,7 @@ impl Instance {
     /// Whether its sockets speak PostgreSQL themselves: no TLS and no login is due on them.
     pub fn speaks_postgres(&self) -> bool {
         match &self.way {
-            Way::Direct => false,
+            Way::Direct | Way::Exec(_) => false,
             Way::Guest(guest) => guest.plugin.speaks_postgres(),
         }
     }
@@ -81,6 +85,10 @@ impl Instance {
         let permit = self.turn(deadline).await?;
         match &self.way {
             Way::Guest(guest) => guest.open(request, deadline, permit).await,
+            Way::Exec(exec) => {
+                let opened = exec.open(request, deadline, permit).await;
+                opened.map_err(|failure| self.error(failure))
+            }
             Way::Direct => {
                 let limits = Limits { deadline, tcp: request.tcp_limit };
                 let socket = tcp::connect(&request.host, request.port, limits)
@@ -112,8 +120,24 @@ impl Instance {
 
     pub(crate) fn guest(&self) -> Option<&Arc<Guest>> {
         match &self.way {
-            Way::Direct => None,
+            Way::Direct | Way::Exec(_) => None,
             Way::Guest(guest) => Some(guest),
+        }
+    }
+
+    /// Ends what is the instance's own: its plugin's instance, or its commands. One that does not
+    /// end by the deadline is given up.
+    pub(crate) async fn shutdown(&self, deadline: Instant) {
+        match &self.way {
+            Way::Direct => {}
+            Way::Exec(exec) => {
+                if timeout_at(deadline, exec.shutdown()).await.is_err() {
+                    tracing::error!(instance = self.name, "a command did not end and was given up");
+                }
+            }
+            Way::Guest(guest) => {
+                guest.shutdown(deadline).await;
+            }
         }
     }
 }
@@ -127,12 +151,19 @@ impl fmt::Debug for Instance {
     }
 }
 
-/// The kind that is no plugin.
-pub(crate) const BUILT_IN: &str = "direct";
+/// The kind that is no plugin and dials by itself.
+pub(crate) const DIRECT_KIND: &str = "direct";
 
 static DIRECT: LazyLock<PluginInfo> = LazyLock::new(|| PluginInfo {
-    name: BUILT_IN.to_owned(),
+    name: DIRECT_KIND.to_owned(),
     version: env!("CARGO_PKG_VERSION").to_owned(),
     about: "connects straight to the database".to_owned(),
+    source: PluginSource::BuiltIn,
+});
+
+static EXEC: LazyLock<PluginInfo> = LazyLock::new(|| PluginInfo {
+    name: exec::KIND.to_owned(),
+    version: env!("CARGO_PKG_VERSION").to_owned(),
+    about: "lets a command carry the bytes".to_owned(),
     source: PluginSource::BuiltIn,
 });

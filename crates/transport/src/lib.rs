@@ -3,7 +3,7 @@
 //!
 //! It is not where transports are written (that is the SDK's, or a C header's), it speaks no
 //! PostgreSQL and no TLS, and it moves no bytes: what it hands out is a socket. `direct`, plain TCP,
-//! is the one transport that is built in.
+//! and `exec`, a command of the user's, are built in.
 //!
 //! Start from [`Transports::start`], [`Instance::open`] and [`Observer`].
 
@@ -13,11 +13,13 @@ pub mod check;
 mod connection;
 mod dial;
 mod error;
+mod exec;
 mod guest;
 mod host;
 mod instance;
 mod layers;
 mod loader;
+mod losses;
 mod metrics;
 mod observer;
 mod ops;

@@ -9,8 +9,9 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::exec::{self, Exec};
 use crate::guest::{Guest, Setup};
-use crate::instance::{BUILT_IN, Way};
+use crate::instance::{DIRECT_KIND, Way};
 use crate::layers::layers;
 use crate::loader::Loader;
 use crate::plugin::Plugin;
@@ -103,10 +104,19 @@ struct Starting<'a> {
 impl Starting<'_> {
     fn make(&mut self, spec: InstanceSpec) -> Result<Arc<Instance>, LoadFailure> {
         let (name, cap) = (spec.name.clone(), spec.max_concurrent_opens);
-        let way = if spec.kind == BUILT_IN { direct(&spec)? } else { self.guest(spec)? };
+        let way = match spec.kind.as_str() {
+            DIRECT_KIND => direct(&spec)?,
+            exec::KIND => self.exec(&spec)?,
+            _ => self.guest(spec)?,
+        };
         let instance = Arc::new(Instance::new(name.clone(), way, cap, Arc::clone(&self.observer)));
         self.instances.insert(name, Arc::clone(&instance));
         Ok(instance)
+    }
+
+    fn exec(&self, spec: &InstanceSpec) -> Result<Way, LoadFailure> {
+        built_in(spec)?;
+        Exec::create(spec, self.runtime.clone()).map(Way::Exec)
     }
 
     fn guest(&mut self, spec: InstanceSpec) -> Result<Way, LoadFailure> {
@@ -142,12 +152,23 @@ impl Starting<'_> {
 }
 
 fn direct(spec: &InstanceSpec) -> Result<Way, LoadFailure> {
+    built_in(spec)?;
+    let own = spec.config.as_object().and_then(|config| config.keys().next());
+    match own {
+        Some(key) => Err(LoadFailure::DirectWithKey { key: key.clone() }),
+        None => Ok(Way::Direct),
+    }
+}
+
+/// What holds for every kind that is no plugin.
+fn built_in(spec: &InstanceSpec) -> Result<(), LoadFailure> {
+    let kind = || spec.kind.clone();
     if spec.path.is_some() || spec.sha256.is_some() {
-        return Err(LoadFailure::BuiltInWithPath);
+        return Err(LoadFailure::BuiltInWithPath { kind: kind() });
     }
     match &spec.via {
-        Some(_) => Err(LoadFailure::ViaUnsupported { kind: BUILT_IN.to_owned() }),
-        None => Ok(Way::Direct),
+        Some(_) => Err(LoadFailure::ViaUnsupported { kind: kind() }),
+        None => Ok(()),
     }
 }
 
@@ -159,9 +180,8 @@ async fn end(layers: Vec<Vec<Arc<Instance>>>) {
     }
     for layer in layers.into_iter().rev() {
         let mut ending = JoinSet::new();
-        for guest in layer.iter().filter_map(|instance| instance.guest()) {
-            let guest = Arc::clone(guest);
-            ending.spawn(async move { guest.shutdown(Instant::now() + DESTROY_LIMIT).await });
+        for instance in layer {
+            ending.spawn(async move { instance.shutdown(Instant::now() + DESTROY_LIMIT).await });
         }
         ending.join_all().await;
     }

@@ -122,6 +122,23 @@ fn a_named_transport_is_shared_and_a_mistyped_name_is_corrected() {
 }
 
 #[test]
+fn the_program_of_exec_is_a_path_beside_the_file_or_a_bare_name() {
+    let program = |word: &str| {
+        let transport =
+            format!("transport = {{ kind = \"exec\", command = [\"{word}\", \"./x\"] }}");
+        let plan =
+            load(&TARGET.replace("credential", &format!("{transport}\ncredential"))).unwrap();
+        plan.transports[0].config["command"].clone()
+    };
+    assert_eq!(program("nc"), serde_json::json!(["nc", "./x"]));
+    assert_eq!(program("/bin/nc")[0], "/bin/nc");
+    for relative in ["bin/nc", "./nc", "~/nc"] {
+        let path = program(relative)[0].as_str().unwrap().to_owned();
+        assert!(Path::new(&path).is_absolute(), "{path}");
+    }
+}
+
+#[test]
 fn secrets_of_a_transport_are_granted_by_name_and_never_reach_its_configuration() {
     let transport = "transport = { kind = \"ssh\", host = \"b\", secrets = { key_passphrase = { \
                      env = \"PATH\" } } }\ncredential";

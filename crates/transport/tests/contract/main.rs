@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod checks;
 #[cfg(test)]
+mod exec;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod hostile;
