@@ -98,6 +98,7 @@ const PLACES: &[&str] = &[
     "database = { host = \"db.example\", xyzzy = 1 }",
     "[targets.dev]\nxyzzy = 1",
     "transport = { kind = \"ssh\", host = \"b\", user = \"u\", agent = true, xyzzy = 1 }",
+    "transport = { kind = \"exec\", command = [\"nc\"], xyzzy = 1 }",
     "transport = { kind = \"ssh\", secrets = { x = { xyzzy = 1 } } }",
 ];
 

@@ -70,7 +70,7 @@ impl Exec {
         let exec = Arc::clone(self);
         // The start waits until the program has been loaded.
         let starting = self.runtime.spawn_blocking(move || {
-            let started = exec.start(command, to);
+            let started = exec.start(command, &to);
             drop(permit);
             started
         });
@@ -105,7 +105,7 @@ impl Exec {
     fn start(
         &self,
         command: process::Command,
-        to: String,
+        to: &str,
     ) -> Result<(OwnedFd, oneshot::Receiver<Closed>), Failure> {
         // Before the look at `ending`: a shutdown either waits for this child or is seen here.
         let token = self.children.token();
@@ -116,7 +116,7 @@ impl Exec {
             instance: self.name.clone(),
             prefix: self.prefix.clone(),
             program: self.command.program().to_owned(),
-            to: to.clone(),
+            to: to.to_owned(),
         };
         let started = Running::start(command, who);
         let (running, socket) = started.map_err(|error| self.not_started(&error))?;

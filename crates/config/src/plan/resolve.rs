@@ -36,6 +36,12 @@ impl Resolver<'_> {
         for (name, target) in schema.targets {
             targets.push(self.target(name, target, &transports, &mut inline)?);
         }
+        for (name, transport) in &transports {
+            self.beneath(&format!("transports.{name}.via"), transport, &transports)?;
+        }
+        for (name, transport) in &inline {
+            self.beneath(&format!("targets.{name}.transport.via"), transport, &transports)?;
+        }
         transports.append(&mut inline);
         let plan = Plan {
             file: self.file.to_owned(),
@@ -136,6 +142,21 @@ impl Resolver<'_> {
         let transport = self.transport(target, key.to_owned(), table)?;
         inline.insert(target.to_owned(), transport);
         Ok(target.to_owned())
+    }
+
+    /// What lies beneath has to be there. Circles and depth are the transports' own to judge.
+    fn beneath(
+        &self,
+        key: &str,
+        transport: &Transport,
+        transports: &BTreeMap<String, Transport>,
+    ) -> Result<(), ConfigError> {
+        match &transport.via {
+            Some(via) if !transports.contains_key(via) => {
+                Err(self.unknown_transport(key, via, transports))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn unknown_transport(
