@@ -176,7 +176,7 @@ fn plugins_that_are_linked_in_and_those_in_directories_are_listed() {
     assert!(shown.contains(&format!("mine             {}", file.display())), "{shown}");
     let output = pgferry(&["plugin", "list", "--json", "--plugin-dir", directory]);
     let shown: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(shown["plugins"][2]["place"], file.to_str().unwrap());
+    assert_eq!(shown["plugins"][3]["place"], file.to_str().unwrap());
 }
 
 #[test]
