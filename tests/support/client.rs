@@ -122,7 +122,14 @@ impl Wire {
     /// The next message; `None` at an orderly end.
     pub(crate) fn next(&mut self) -> io::Result<Option<Message>> {
         let mut head = [0; 5];
-        if self.stream.read(&mut head[..1])? == 0 {
+        // A read with a limit comes back when the process was stopped and goes on.
+        let first = loop {
+            match self.stream.read(&mut head[..1]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read?,
+            }
+        };
+        if first == 0 {
             return Ok(None);
         }
         self.stream.read_exact(&mut head[1..])?;
