@@ -20,7 +20,8 @@ pub use error::ConfigError;
 pub use listen::Listen;
 pub use paths::search;
 pub use plan::{
-    Admin, Credential, Database, Endpoint, Limits, LocalAuth, Plan, Roots, Target, TlsMode,
+    Admin, Credential, Database, Endpoint, Limits, LocalAuth, LocalPassword, Plan, Roots, Target,
+    TlsMode,
 };
 pub use secret::{Secret, SecretSource};
 pub use transport::Transport;

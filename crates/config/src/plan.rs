@@ -10,7 +10,7 @@ use crate::error::ConfigError;
 use crate::listen::Listen;
 use crate::schema;
 pub use crate::schema::Limits;
-use crate::secret::SecretSource;
+use crate::secret::{Secret, SecretSource};
 use crate::transport::Transport;
 
 /// A whole configuration, checked and with nothing left to look up.
@@ -126,11 +126,28 @@ pub enum LocalAuth {
     Scram {
         /// The only user name that is accepted, if one is set.
         user: Option<String>,
-        /// Its first line is the password.
-        password_file: PathBuf,
+        /// The password.
+        password: LocalPassword,
     },
     /// Everyone.
     Trust,
+}
+
+/// The password of a `scram` listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LocalPassword {
+    /// The first line of a file that only its owner can read.
+    File(PathBuf),
+    /// Made by this process for this process: it is in no file.
+    Generated(Secret),
+}
+
+impl Credential {
+    /// The database user.
+    pub fn user(&self) -> &str {
+        let Self::Password { user, .. } = self;
+        user
+    }
 }
 
 impl Plan {
@@ -151,18 +168,7 @@ impl Plan {
     /// files and variables that those take their secrets from. The others need none.
     pub fn select(mut self, names: &[String]) -> Result<Self, ConfigError> {
         for name in names {
-            if !self.targets.iter().any(|target| target.name == *name) {
-                let known = self.targets.iter().map(|target| target.name.as_str());
-                let nearest = crate::error::nearest(name, known.clone());
-                let message = match nearest {
-                    Some(nearest) => format!("no target `{name}`; did you mean `{nearest}`?"),
-                    None => format!(
-                        "no target `{name}`; there is {}",
-                        known.collect::<Vec<_>>().join(", ")
-                    ),
-                };
-                return Err(ConfigError::meaning(&self.file, "targets", message));
-            }
+            self.target(Some(name))?;
         }
         if !names.is_empty() {
             self.targets.retain(|target| names.contains(&target.name));
@@ -170,6 +176,26 @@ impl Plan {
         }
         check::secrets(&self)?;
         Ok(self)
+    }
+
+    /// The named target; without a name, the only one.
+    pub fn target(&self, name: Option<&str>) -> Result<&Target, ConfigError> {
+        let error = |message| Err(ConfigError::meaning(&self.file, "targets", message));
+        let known = self.targets.iter().map(|target| target.name.as_str());
+        let listed = || known.clone().collect::<Vec<_>>().join(", ");
+        let Some(name) = name else {
+            return match &self.targets[..] {
+                [only] => Ok(only),
+                _ => error(format!("there are several: name one of {}", listed())),
+            };
+        };
+        if let Some(target) = self.targets.iter().find(|target| target.name == name) {
+            return Ok(target);
+        }
+        error(match crate::error::nearest(name, known.clone()) {
+            Some(nearest) => format!("no target `{name}`; did you mean `{nearest}`?"),
+            None => format!("no target `{name}`; there is {}", listed()),
+        })
     }
 
     /// Keeps the instances that a target uses, directly or beneath another.

@@ -28,6 +28,6 @@ mod target;
 pub use backend::login::LoginError;
 pub use backend::tls::{TlsError, TrustError};
 pub use error::{Blame, ConnectionError};
-pub use frontend::auth::{LocalAuthError, Refused};
+pub use frontend::auth::{LocalAuthError, Refused, local_password};
 pub use server::{Bound, Server, StartError};
 pub use target::{Parts as TargetParts, Target, TargetError};

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::{Credential, LocalAuth, Plan, Roots, Target};
+use super::{Credential, LocalAuth, LocalPassword, Plan, Roots, Target};
 use crate::error::ConfigError;
 use crate::listen::Listen;
 use crate::secret::SecretSource;
@@ -94,8 +94,8 @@ fn of_target(plan: &Plan, target: &Target) -> Result<(), ConfigError> {
         SecretSource::Literal(_) => "credential.password",
     };
     kept(plan, password).map_err(|message| error(key, message))?;
-    if let LocalAuth::Scram { password_file, .. } = &target.local_auth {
-        private(password_file).map_err(|message| error("local_auth.password_file", message))?;
+    if let LocalAuth::Scram { password: LocalPassword::File(file), .. } = &target.local_auth {
+        private(file).map_err(|message| error("local_auth.password_file", message))?;
     }
     if let Roots::File(file) = &target.database.roots {
         std::fs::metadata(file)

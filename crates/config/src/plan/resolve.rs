@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{
-    Admin, Credential, Database, Endpoint, LocalAuth, Plan, Roots, Target, TlsMode, check,
+    Admin, Credential, Database, Endpoint, LocalAuth, LocalPassword, Plan, Roots, Target, TlsMode,
+    check,
 };
 use crate::error::ConfigError;
 use crate::listen::Listen;
@@ -91,7 +92,8 @@ impl Resolver<'_> {
             schema::LocalAuth::SameUser => LocalAuth::SameUser,
             schema::LocalAuth::Trust => LocalAuth::Trust,
             schema::LocalAuth::Scram { user, password_file } => {
-                LocalAuth::Scram { user, password_file: paths::resolve(self.base, &password_file) }
+                let file = paths::resolve(self.base, &password_file);
+                LocalAuth::Scram { user, password: LocalPassword::File(file) }
             }
         };
         Ok(Target { name, listen, database, transport, credential, local_auth })

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use pgferry_config::LocalPassword;
 use pgferry_pg::message::Raw;
 use pgferry_pg::message::backend::{
     authentication_sasl, authentication_sasl_continue, authentication_sasl_final,
@@ -72,16 +73,9 @@ impl LocalAuth {
         match plan {
             pgferry_config::LocalAuth::SameUser => Ok(Self::SameUser),
             pgferry_config::LocalAuth::Trust => Ok(Self::Trust),
-            pgferry_config::LocalAuth::Scram { user, password_file: file } => {
-                let text = std::fs::read(file)
-                    .map(Zeroizing::new)
-                    .map_err(|source| LocalAuthError::Unreadable { file: file.clone(), source })?;
-                let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
-                let line = line.strip_suffix(b"\r").unwrap_or(line);
-                if line.is_empty() {
-                    return Err(LocalAuthError::Empty(file.clone()));
-                }
-                let verifier = scram::Verifier::derive(line, rand::random(), ITERATIONS);
+            pgferry_config::LocalAuth::Scram { user, password } => {
+                let password = local_password(password)?;
+                let verifier = scram::Verifier::derive(&password, rand::random(), ITERATIONS);
                 Ok(Self::Scram { user: user.clone(), verifier: Arc::new(verifier) })
             }
         }
@@ -126,6 +120,25 @@ impl LocalAuth {
             }
         }
     }
+}
+
+/// What an application has to know for `scram`. A file is read now.
+pub fn local_password(password: &LocalPassword) -> Result<Zeroizing<Vec<u8>>, LocalAuthError> {
+    let file = match password {
+        LocalPassword::Generated(secret) => {
+            return Ok(Zeroizing::new(secret.expose().as_bytes().to_vec()));
+        }
+        LocalPassword::File(file) => file,
+    };
+    let text = std::fs::read(file)
+        .map(Zeroizing::new)
+        .map_err(|source| LocalAuthError::Unreadable { file: file.clone(), source })?;
+    let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.is_empty() {
+        return Err(LocalAuthError::Empty(file.clone()));
+    }
+    Ok(Zeroizing::new(line.to_vec()))
 }
 
 async fn scram_login(
