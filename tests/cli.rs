@@ -194,9 +194,13 @@ fn the_version_is_shown_as_text_and_as_json() {
 
 #[test]
 fn the_help_of_every_command_is_as_recorded() {
-    let commands: [&[&str]; 8] = [
+    let commands: [&[&str]; 12] = [
         &[],
         &["run"],
+        &["exec"],
+        &["psql"],
+        &["url"],
+        &["env"],
         &["config"],
         &["config", "check"],
         &["plugin"],

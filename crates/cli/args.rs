@@ -1,5 +1,7 @@
 //! What can be written on the command line.
 
+pub(crate) mod client;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -18,6 +20,14 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Serve targets until SIGINT or SIGTERM.
     Run(Run),
+    /// Run a command with a way to a target in its environment, and end with it.
+    Exec(client::Exec),
+    /// Run psql on a target.
+    Psql(client::Psql),
+    /// Print a target's listener as a connection URI.
+    Url(client::Url),
+    /// Print a target's listener as settings for a shell.
+    Env(client::Env),
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),

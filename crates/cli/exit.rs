@@ -1,6 +1,7 @@
 //! Exit codes, and the last line on standard error that goes with a bad one.
 
 use std::fmt;
+use std::process::ExitCode;
 
 use crate::output;
 
@@ -21,6 +22,10 @@ pub(crate) enum Exit {
     Internal = 70,
     /// A plugin cannot be loaded.
     Plugin = 78,
+    /// A command that cannot be executed: a shell's code.
+    NotExecutable = 126,
+    /// A command that is not found: a shell's code.
+    NotFound = 127,
     /// Ended by SIGINT, after the drain.
     Interrupted = 130,
     /// Ended by SIGTERM, after the drain.
@@ -37,8 +42,11 @@ Exit codes:
   69   an address is taken or cannot be bound
   70   a fault of pgferry or of the system
   78   a plugin cannot be loaded
+  126  exec, psql: the command cannot be executed
+  127  exec, psql: the command is not found
   130  ended by SIGINT, after the drain
-  143  ended by SIGTERM, after the drain";
+  143  ended by SIGTERM, after the drain
+exec and psql end with the code of their command, which may be any.";
 
 /// Why a command ends early.
 #[derive(Debug)]
@@ -71,6 +79,11 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
+}
+
+/// A child's exit code, or that of the failure to have one.
+pub(crate) fn of_child(outcome: Result<u8, Failure>) -> ExitCode {
+    outcome.map_or_else(|failure| failure.tell().into(), ExitCode::from)
 }
 
 /// Shows clap's words: help and version are no failures.

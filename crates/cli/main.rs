@@ -2,15 +2,24 @@
 //! wires the parts together and turns what went wrong into an exit code.
 
 mod args;
+mod child;
 mod config_check;
+mod conninfo;
+mod env;
+mod exec;
 mod exit;
+mod inherited;
+mod listener;
 mod logging;
 mod observer;
 mod output;
 mod plugin_check;
 mod plugin_list;
 mod plugins;
+mod psql;
 mod run;
+mod shell;
+mod url;
 mod version;
 
 use std::process::ExitCode;
@@ -27,6 +36,10 @@ fn main() -> ExitCode {
     };
     let outcome = match arguments.command {
         Command::Run(run) => run::run(&run),
+        Command::Exec(exec) => return exit::of_child(exec::exec(exec)),
+        Command::Psql(psql) => return exit::of_child(psql::psql(psql)),
+        Command::Url(url) => url::url(&url),
+        Command::Env(env) => env::env(&env),
         Command::Config(ConfigCommand::Check(check)) => config_check::check(&check),
         Command::Plugin(PluginCommand::List(list)) => Ok(plugin_list::list(&list)),
         Command::Plugin(PluginCommand::Check(check)) => plugin_check::check(&check),

@@ -26,6 +26,11 @@ pub(crate) fn complain(what: impl fmt::Display) {
     written.ok();
 }
 
+/// Says something beside what was asked for.
+pub(crate) fn remark(what: impl fmt::Display) {
+    writeln!(io::stderr().lock(), "{what}").ok();
+}
+
 /// A tick or a cross, in colour on a terminal.
 pub(crate) fn verdict(passed: bool) -> &'static str {
     match (colour(&io::stdout()), passed) {

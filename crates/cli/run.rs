@@ -49,7 +49,7 @@ pub(crate) fn run(run: &Run) -> Result<Exit, Failure> {
 
 /// A session takes four descriptors, seven while writes have to wait, and the usual soft limit is made for programs that use
 /// `select`, which nothing here does.
-fn raise_open_files() {
+pub(crate) fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, ..limit };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
@@ -59,9 +59,13 @@ fn raise_open_files() {
 
 /// Finds, reads and checks the configuration.
 pub(crate) fn plan(config: &ConfigFile, targets: &[String]) -> Result<Plan, Failure> {
+    load(config)?.select(targets).map_err(|error| Failure::new(Exit::Config, error))
+}
+
+/// As [`plan`], with every target, and without a look at where they have their secrets from.
+pub(crate) fn load(config: &ConfigFile) -> Result<Plan, Failure> {
     pgferry_config::search(config.file.as_deref())
         .and_then(|file| Plan::load(&file))
-        .and_then(|plan| plan.select(targets))
         .map_err(|error| Failure::new(Exit::Config, error))
 }
 
@@ -127,7 +131,7 @@ fn show_plugins(telemetry: &Telemetry, transports: &Transports) {
     telemetry.health().plugins_loaded();
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or_default();
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
 }

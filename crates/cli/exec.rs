@@ -1,0 +1,149 @@
+//! `pgferry exec`: a command with a listener of its own, for as long as it runs.
+
+use std::ffi::OsString;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use pgferry_config::{Listen, LocalAuth, LocalPassword, Plan, Secret};
+use pgferry_proxy::Server;
+use tokio::runtime::Builder;
+use tokio_util::sync::CancellationToken;
+
+use crate::args::LogFormat;
+use crate::args::client::{Exec, Session};
+use crate::child::Child;
+use crate::conninfo::{self, ConnInfo, Place};
+use crate::exit::{Exit, Failure};
+use crate::inherited::REMOVED;
+use crate::logging;
+use crate::run::{self, Parts};
+
+/// Whom the client says it is. The database never sees it, and the listener takes any name.
+const LOCAL_USER: &str = "pgferry";
+
+/// How long sessions that the command has left behind may take to end in order.
+const GRACE: Duration = Duration::from_secs(1);
+
+pub(crate) fn exec(exec: Exec) -> Result<u8, Failure> {
+    let mut words = exec.command.into_iter();
+    let program = words.next().unwrap_or_default();
+    run_with(&exec.session, &program, words.collect())
+}
+
+/// Runs a program with a way to the target in its environment, and gives its exit code.
+pub(crate) fn run_with(
+    session: &Session,
+    program: &OsString,
+    arguments: Vec<OsString>,
+) -> Result<u8, Failure> {
+    logging::install(LogFormat::Text, session.log_level);
+    let (plan, access) = private(session)?;
+    let parts = run::assemble(plan, &session.plugins)?;
+    let mut command = Command::new(program);
+    command.args(arguments);
+    serve(parts, access, command)
+}
+
+/// The plan for this target alone, with one listener that only the returned password opens.
+fn private(session: &Session) -> Result<(Plan, ConnInfo), Failure> {
+    let invalid = |error| Failure::new(Exit::Config, error);
+    let mut plan = run::load(&session.config)?;
+    let target = plan.target(session.target.name.as_deref()).map_err(invalid)?;
+    let name = target.name.clone();
+    let inherited = std::env::var("PGDATABASE").ok().filter(|name| !name.is_empty());
+    let database = match (&target.database.name, inherited) {
+        (None, Some(inherited)) => inherited,
+        _ => conninfo::database(target).to_owned(),
+    };
+    let password = random_password();
+    let place = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    for target in plan.targets.iter_mut().filter(|target| target.name == name) {
+        target.listen = vec![Listen::Tcp(place)];
+        let password = LocalPassword::Generated(password.clone());
+        target.local_auth = LocalAuth::Scram { user: None, password };
+    }
+    plan.admin = None;
+    let plan = plan.select(&[name]).map_err(invalid)?;
+    let user = LOCAL_USER.to_owned();
+    Ok((plan, ConnInfo { place: Place::Tcp(place), user, password: Some(password), database }))
+}
+
+/// 256 bits, in characters that need no quotes anywhere.
+fn random_password() -> Secret {
+    let bytes = zeroize::Zeroizing::new(rand::random::<[u8; 32]>());
+    Secret::new(run::hex(&*bytes))
+}
+
+fn serve(parts: Parts, access: ConnInfo, command: Command) -> Result<u8, Failure> {
+    let Parts { plan, transports, targets, runtime, telemetry: _telemetry } = parts;
+    let control = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Internal, error))?;
+    let outcome = control.block_on(async {
+        let server = Server::start(targets, plan.relay_threads)
+            .await
+            .map_err(|error| Failure::new(Exit::Unavailable, error))?;
+        let outcome = accompany(&server, access, command).await;
+        server.drain(GRACE, CancellationToken::new()).await;
+        transports.shutdown().await;
+        outcome
+    });
+    // As in `run`: not to be dropped on another runtime, nor waited for.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Starts the command once the listener is there, and waits for its end.
+async fn accompany(server: &Server, access: ConnInfo, mut command: Command) -> Result<u8, Failure> {
+    let internal = |error: anyhow::Error| Failure::new(Exit::Internal, error);
+    let bound = server.bound().first().map(|bound| bound.address.parse());
+    let Some(Ok(address)) = bound else {
+        return Err(internal(anyhow::anyhow!("the listener has no address")));
+    };
+    for name in REMOVED {
+        command.env_remove(name);
+    }
+    for (name, value) in (ConnInfo { place: Place::Tcp(address), ..access }).variables() {
+        command.env(name, value.as_str());
+    }
+    let child = Child::spawn(&mut command).map_err(|error| not_started(&command, &error))?;
+    // Only now: the child is to have the limits that its user gave it.
+    run::raise_open_files();
+    drop(command);
+    let ended = tokio::task::spawn_blocking(|| child.wait()).await;
+    let ended = ended.map_err(anyhow::Error::from).and_then(|waited| Ok(waited?));
+    ended.context("waiting for the command").map_err(internal)
+}
+
+/// A shell's codes for a command that cannot be run.
+fn not_started(command: &Command, error: &io::Error) -> Failure {
+    let program = command.get_program().to_string_lossy();
+    if error.kind() != io::ErrorKind::NotFound {
+        return Failure::new(Exit::NotExecutable, anyhow::anyhow!("{program}: {error}"));
+    }
+    let hint = match &*program {
+        "psql" => {
+            "; it is in the package postgresql-client (Debian, Ubuntu), postgresql (Fedora) \
+                   or libpq (Homebrew)"
+        }
+        _ => "",
+    };
+    Failure::new(Exit::NotFound, anyhow::anyhow!("{program}: command not found{hint}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_has_256_bits_and_is_another_one_each_time() {
+        let (one, two) = (random_password(), random_password());
+        assert_eq!(one.expose().len(), 64);
+        assert!(one.expose().bytes().all(|byte| byte.is_ascii_hexdigit()));
+        assert!(one != two);
+    }
+}
