@@ -8,14 +8,28 @@ use russh::{Preferred, cipher, client, compression};
 
 use crate::hop::Hop;
 
+/// What is known of a bastion's host keys before it shows one.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// The types of its keys, as a file of known hosts writes them.
+    pub(crate) types: Vec<String>,
+    /// Whether an authority may vouch for it.
+    pub(crate) authority: bool,
+}
+
 /// The session settings for a bastion at a given distance, whose known key types come first.
-pub(crate) fn session(hop: &Hop, known: &[String], distance: Duration) -> client::Config {
+pub(crate) fn session(hop: &Hop, known: &Known, distance: Duration) -> client::Config {
+    let keys = host_keys(&known.types);
+    // A bastion asked for certificates shows no plain key if it has one: only who knows an authority
+    // can judge it.
+    let certificates = if known.authority { keys.clone() } else { Vec::new() };
     client::Config {
         window_size: window(distance),
         maximum_packet_size: MAX_PACKET,
         channel_buffer_size: CHANNEL_BUFFER,
         preferred: Preferred {
-            key: Cow::Owned(host_keys(known)),
+            key: Cow::Owned(keys),
+            host_key_certificates: Cow::Owned(certificates),
             cipher: Cow::Borrowed(if has_aes() { AES_FIRST } else { CHACHA_FIRST }),
             compression: Cow::Borrowed(&[compression::NONE]),
             ..Preferred::DEFAULT

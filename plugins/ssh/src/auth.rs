@@ -1,25 +1,32 @@
-//! Logging in to the bastion: with a key file, then with the keys of an agent.
+//! Logging in to the bastion: with a key file, then with the keys of an agent; with a certificate
+//! before the key it certifies.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use pgferry_transport_sdk::Error;
 use russh::client::{AuthResult, Handle};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
-use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey};
-use russh::{MethodKind, MethodSet};
+use russh::keys::ssh_key::public::KeyData;
+use russh::keys::{Algorithm, Certificate, HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey};
+use russh::{AgentAuthError, MethodKind, MethodSet};
 use tokio::net::UnixStream;
 
+use crate::certificate;
 use crate::events::Events;
 use crate::hop::Hop;
 use crate::identities::Keys;
+use crate::signer::{KeySigner, PlainKeySigner};
 
 /// The login of one bastion connection: what was tried so far, and what the bastion said.
 pub(crate) struct Login<'a> {
     handle: &'a mut Handle<Events>,
     hop: &'a Hop,
     tried: Vec<String>,
+    /// The names in the certificates that were tried.
+    names: Vec<String>,
     /// Why some of what is configured could not be tried.
     failed: Vec<String>,
     offered: MethodSet,
@@ -28,8 +35,8 @@ pub(crate) struct Login<'a> {
 
 impl<'a> Login<'a> {
     pub(crate) fn new(handle: &'a mut Handle<Events>, hop: &'a Hop) -> Self {
-        let (tried, failed, partial) = (Vec::new(), Vec::new(), false);
-        Self { handle, hop, tried, failed, offered: MethodSet::empty(), partial }
+        let (tried, names, failed) = (Vec::new(), Vec::new(), Vec::new());
+        Self { handle, hop, tried, names, failed, offered: MethodSet::empty(), partial: false }
     }
 
     /// Logs in with whatever is configured.
@@ -38,24 +45,34 @@ impl<'a> Login<'a> {
     /// Cancel safety: dropping it leaves a connection to be thrown away.
     pub(crate) async fn run(
         mut self,
-        keys: Keys,
+        mut keys: Keys,
         agent_socket: Option<PathBuf>,
+        now: SystemTime,
     ) -> Result<(), Error> {
-        self.failed.extend(keys.skipped);
-        for (file, key) in keys.private {
+        self.failed.append(&mut keys.skipped);
+        for (file, certificate) in &keys.certificates {
+            let Some(key) = keys.key_of(certificate) else { continue };
+            let name = format!("certificate {}", file.display());
+            let signer = &mut KeySigner(key);
+            if self.may_go_on() && self.with_certificate(certificate, name, signer).await? {
+                return Ok(());
+            }
+        }
+        keys.certificates = keys.left_to_the_agent();
+        for (file, key) in std::mem::take(&mut keys.private) {
             if self.may_go_on() && self.with_key(&file, key).await? {
                 return Ok(());
             }
         }
         let agent = self.hop.identities.agent.is_some();
-        if agent && self.may_go_on() && self.with_agent(agent_socket, &keys.public).await? {
+        if agent && self.may_go_on() && self.with_agent(agent_socket, &keys, now).await? {
             return Ok(());
         }
         Err(self.refused())
     }
 
     async fn with_key(&mut self, file: &Path, key: PrivateKey) -> Result<bool, Error> {
-        let hash = self.hash_for(key.public_key()).await?;
+        let hash = self.hash_for(key.algorithm()).await?;
         let file = file.display();
         self.tried.push(format!("{file} ({})", fingerprint(key.public_key())));
         let key = PrivateKeyWithHashAlg::new(Arc::new(key), hash);
@@ -64,10 +81,34 @@ impl<'a> Login<'a> {
         self.note(result.map_err(|error| self.broken(&error))?)
     }
 
+    async fn with_certificate<S: russh::Signer<Error = AgentAuthError>>(
+        &mut self,
+        certificate: &Certificate,
+        name: String,
+        signer: &mut S,
+    ) -> Result<bool, Error> {
+        let hash = self.hash_for(certificate.algorithm()).await?;
+        let (user, shown) = (self.hop.user.clone(), certificate.clone());
+        let authority = certificate.signature_key().fingerprint(HashAlg::Sha256);
+        let name = format!("{name} ({:?}, signed by {authority})", certificate.key_id());
+        match self.handle.authenticate_certificate_with(user, shown, hash, signer).await {
+            Ok(result) => {
+                self.tried.push(name);
+                self.names.extend_from_slice(certificate.valid_principals());
+                self.note(result)
+            }
+            Err(error) => {
+                self.failed.push(format!("nothing was signed with {name}: {error}"));
+                Ok(false)
+            }
+        }
+    }
+
     async fn with_agent(
         &mut self,
         socket: Option<PathBuf>,
-        preferred: &[PublicKey],
+        own: &Keys,
+        now: SystemTime,
     ) -> Result<bool, Error> {
         let mut agent = connect_agent(socket).await?;
         if let Some(binding) = self.handle.agent_session_binding() {
@@ -79,13 +120,43 @@ impl<'a> Login<'a> {
         let identities = agent.request_identities().await.map_err(|error| {
             Error::auth(format!("the ssh-agent does not list its keys: {error}"))
         })?;
-        let mut keys: Vec<_> = identities.into_iter().filter_map(plain_key).collect();
-        let last = |key: &PublicKey| preferred.iter().all(|own| own.key_data() != key.key_data());
-        keys.sort_by_key(|(key, _)| last(key));
-        if self.hop.identities.only_files {
-            keys.retain(|(key, _)| !last(key));
+        if self.with_agent_behind(&mut agent, &identities, &own.certificates).await? {
+            return Ok(true);
         }
-        if keys.is_empty() {
+        let identities = self.in_order(identities, &own.public);
+        let limit = MAX_KEYS.saturating_sub(self.tried.len());
+        let count = identities.len();
+        for identity in identities.into_iter().take(limit) {
+            if !self.may_go_on() {
+                break;
+            }
+            if self.with_agent_identity(&mut agent, identity, now).await? {
+                return Ok(true);
+            }
+        }
+        if count > limit {
+            let text = format!("only {limit} of the agent's {count} keys");
+            self.failed.push(format!("{text} were tried, since servers hang up after that many"));
+        }
+        Ok(false)
+    }
+
+    /// The agent's keys that may be tried: those of `preferred` first, and certificates before keys.
+    fn in_order(
+        &mut self,
+        mut identities: Vec<AgentIdentity>,
+        preferred: &[PublicKey],
+    ) -> Vec<AgentIdentity> {
+        let last = |identity: &AgentIdentity| {
+            let key = key_data(identity);
+            preferred.iter().all(|own| own.key_data() != key)
+        };
+        let plain = |identity: &AgentIdentity| matches!(identity, AgentIdentity::PublicKey { .. });
+        identities.sort_by_key(|identity| (last(identity), plain(identity)));
+        if self.hop.identities.only_files {
+            identities.retain(|identity| !last(identity));
+        }
+        if identities.is_empty() {
             let text = if self.hop.identities.only_files {
                 "the ssh-agent holds none of the keys that IdentitiesOnly allows"
             } else {
@@ -93,20 +164,57 @@ impl<'a> Login<'a> {
             };
             self.failed.push(text.to_owned());
         }
-        let limit = MAX_KEYS.saturating_sub(self.tried.len());
-        for (key, comment) in keys.iter().take(limit) {
-            if !self.may_go_on() {
-                break;
-            }
-            if self.with_agent_key(&mut agent, key, comment).await? {
+        identities
+    }
+
+    /// With certificates from files whose keys the agent holds.
+    async fn with_agent_behind(
+        &mut self,
+        agent: &mut AgentClient<UnixStream>,
+        identities: &[AgentIdentity],
+        certificates: &[(PathBuf, Certificate)],
+    ) -> Result<bool, Error> {
+        for (file, certificate) in certificates {
+            let name = format!("certificate {}", file.display());
+            let key = identities.iter().find_map(|identity| match identity {
+                AgentIdentity::PublicKey { key, .. } => {
+                    (key.key_data() == certificate.public_key()).then_some(key)
+                }
+                AgentIdentity::Certificate { .. } => None,
+            });
+            let Some(key) = key else {
+                self.failed.push(format!("the ssh-agent does not hold the key of {name}"));
+                continue;
+            };
+            let signer = &mut PlainKeySigner::new(agent, key.clone());
+            if self.may_go_on() && self.with_certificate(certificate, name, signer).await? {
                 return Ok(true);
             }
         }
-        if keys.len() > limit {
-            let text = format!("only {limit} of the agent's {} keys", keys.len());
-            self.failed.push(format!("{text} were tried, since servers hang up after that many"));
-        }
         Ok(false)
+    }
+
+    async fn with_agent_identity(
+        &mut self,
+        agent: &mut AgentClient<UnixStream>,
+        identity: AgentIdentity,
+        now: SystemTime,
+    ) -> Result<bool, Error> {
+        match identity {
+            AgentIdentity::PublicKey { key, comment } => {
+                self.with_agent_key(agent, &key, &comment).await
+            }
+            AgentIdentity::Certificate { certificate, comment } => {
+                let name = format!("agent certificate {comment:?}");
+                match certificate::check_user(&certificate, now) {
+                    Ok(()) => self.with_certificate(&certificate, name, agent).await,
+                    Err(flaw) => {
+                        self.failed.push(format!("{name} {flaw}"));
+                        Ok(false)
+                    }
+                }
+            }
+        }
     }
 
     async fn with_agent_key(
@@ -115,7 +223,7 @@ impl<'a> Login<'a> {
         key: &PublicKey,
         comment: &str,
     ) -> Result<bool, Error> {
-        let hash = self.hash_for(key).await?;
+        let hash = self.hash_for(key.algorithm()).await?;
         let name = format!("agent key {comment:?} ({})", fingerprint(key));
         let user = self.hop.user.clone();
         let result = self.handle.authenticate_publickey_with(user, key.clone(), hash, agent).await;
@@ -132,8 +240,8 @@ impl<'a> Login<'a> {
     }
 
     /// RSA keys sign with SHA-2 only; russh asks the server which of the two it knows.
-    async fn hash_for(&self, key: &PublicKey) -> Result<Option<HashAlg>, Error> {
-        if !key.algorithm().is_rsa() {
+    async fn hash_for(&self, algorithm: Algorithm) -> Result<Option<HashAlg>, Error> {
+        if !algorithm.is_rsa() {
             return Ok(None);
         }
         let best = self.handle.best_supported_rsa_hash().await;
@@ -175,6 +283,14 @@ impl<'a> Login<'a> {
         if !offered.is_empty() && !offered.contains(&"publickey") {
             return error.with_hint("this transport logs in with keys; allow publickey there");
         }
+        if !self.names.is_empty() && !self.names.contains(&self.hop.user) {
+            return error.with_hint(format!(
+                "the certificate is for {}: set user to one of them, have {:?} added to it, or map \
+                 the name there with AuthorizedPrincipalsFile",
+                self.names.join(", "),
+                self.hop.user
+            ));
+        }
         error.with_hint(format!(
             "put the public key into ~{}/.ssh/authorized_keys on the bastion, or correct user \
              (ec2-user on Amazon Linux, ubuntu on Ubuntu, admin on Debian)",
@@ -209,11 +325,10 @@ async fn connect_agent(socket: Option<PathBuf>) -> Result<AgentClient<UnixStream
     })
 }
 
-/// Certificates are left out: the key they certify is listed beside them.
-fn plain_key(identity: AgentIdentity) -> Option<(PublicKey, String)> {
+fn key_data(identity: &AgentIdentity) -> &KeyData {
     match identity {
-        AgentIdentity::PublicKey { key, comment } => Some((key, comment)),
-        AgentIdentity::Certificate { .. } => None,
+        AgentIdentity::PublicKey { key, .. } => key.key_data(),
+        AgentIdentity::Certificate { certificate, .. } => certificate.public_key(),
     }
 }
 

@@ -25,6 +25,10 @@ pub struct Config {
     /// secret `key_passphrase` of this transport.
     #[serde(default)]
     pub key_file: Option<PathBuf>,
+    /// A certificate for the key, as `ssh-keygen -s` writes it; the key itself may be in the agent. By
+    /// default the file beside `key_file` that is named like it with `-cert.pub`, if there is one.
+    #[serde(default)]
+    pub certificate_file: Option<PathBuf>,
     /// Whether to log in with the keys of the ssh-agent that `SSH_AUTH_SOCK` names. They are tried
     /// after `key_file`. By default without a `key_file`, if there is an agent.
     #[serde(default)]

@@ -9,7 +9,7 @@ use russh::client::{Handle, connect_stream};
 use tokio::io::{AsyncRead, AsyncWrite, BufReader};
 use tokio::time::{Instant, timeout_at};
 
-use crate::algorithms;
+use crate::algorithms::{self, Known};
 use crate::auth::Login;
 use crate::bastion::Destination;
 use crate::chain::Chain;
@@ -73,7 +73,7 @@ impl Prepared {
         environment: &E,
         deadline: Instant,
     ) -> Result<Self, Error> {
-        let host_key = HostKeyCheck::load(hop)?;
+        let host_key = HostKeyCheck::load(hop, environment.now())?;
         let loading = timeout_at(deadline, identities::load(hop, environment)).await;
         let late = |_| Error::timeout(format!("the keys for {hop} could not be read in time"));
         Ok(Self { host_key, keys: loading.map_err(late)?? })
@@ -103,7 +103,8 @@ impl<E: Environment> Step<'_, E> {
         let Met { mut handle, events, lifeline } =
             meeting.map_err(|_| late("finish the key exchange"))??;
         let agent = identities::agent_socket(hop, self.environment);
-        let login = Login::new(&mut handle, hop).run(prepared.keys, agent);
+        let login = Login::new(&mut handle, hop);
+        let login = login.run(prepared.keys, agent, self.environment.now());
         timeout_at(to.deadline, login).await.map_err(|_| late("finish the login"))??;
         announce(hop, &events);
         Ok(Connection::new(handle, events, lifeline, &hop.to_string(), to.idle_limit))
@@ -111,7 +112,7 @@ impl<E: Environment> Step<'_, E> {
 
     async fn meet(&self, host_key: HostKeyCheck) -> Result<Met, Error> {
         let (hop, to, begun) = (self.hop, self.to, Instant::now());
-        let known = host_key.known_types();
+        let known = host_key.known();
         let (events, seen) = Events::new(host_key);
         let greeting = Greeting { hop, known, events, seen };
         let limit = to.tcp_limit.min(self.meet_by().saturating_duration_since(begun));
@@ -138,7 +139,7 @@ impl<E: Environment> Step<'_, E> {
 /// What the key exchange needs beside a stream.
 struct Greeting<'a> {
     hop: &'a Hop,
-    known: Vec<String>,
+    known: Known,
     events: Events,
     seen: EventsSeen,
 }

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use pgferry_transport_sdk::{Error, State};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -32,6 +32,9 @@ pub trait Environment: Send + Sync + 'static {
 
     /// Where the ssh-agent listens, if there is one.
     fn agent_socket(&self) -> Option<PathBuf>;
+
+    /// The time, which certificates depend on.
+    fn now(&self) -> SystemTime;
 
     /// Reports that the bastion connection is up, or down and why.
     fn report(&self, state: State, text: &str);

@@ -6,7 +6,6 @@ use pgferry_transport_sdk::Error;
 use russh::client::{
     ChannelOpenHandle, DisconnectReason, Handler, Msg, RemoteDisconnectInfo, Session,
 };
-use russh::keys::PublicKeyBase64 as _;
 use russh::keys::PublicKeyOrCertificate;
 use russh::{Channel, ChannelId, ChannelOpenFailure, Names};
 use tokio::sync::{mpsc, watch};
@@ -96,8 +95,7 @@ impl Handler for Events {
         &mut self,
         shown: &PublicKeyOrCertificate,
     ) -> Result<bool, Self::Error> {
-        let key = shown.public_key().public_key_bytes();
-        self.host_key.accept(&key).map_err(HandshakeError::HostKey)?;
+        self.host_key.accept(shown).map_err(HandshakeError::HostKey)?;
         Ok(true)
     }
 

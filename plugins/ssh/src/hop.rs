@@ -45,6 +45,8 @@ pub enum Role {
 pub struct Identities {
     /// Files of private keys.
     pub files: Vec<IdentityFile>,
+    /// A file with a user certificate for one of these keys, which has to be usable.
+    pub certificate_file: Option<PathBuf>,
     /// Files of user certificates for these keys, from `CertificateFile`.
     pub certificate_files: Vec<PathBuf>,
     /// The agent whose keys are tried.

@@ -5,11 +5,16 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use pgferry_transport_sdk::Error;
+use std::time::SystemTime;
 
+use pgferry_transport_sdk::Error;
+use russh::keys::{Certificate, PublicKey, PublicKeyBase64 as _, PublicKeyOrCertificate};
+
+use crate::algorithms::Known;
+use crate::certificate::{self, Flaw};
 use crate::config::HostKeyPolicy;
 use crate::hop::{Hop, Role};
-use crate::known_hosts::{self, Entry, Verdict};
+use crate::known_hosts::{self, Authority, Entry, Verdict};
 
 /// The known hosts as they were when the connection was begun, and what to do with them.
 #[derive(Debug)]
@@ -18,6 +23,7 @@ pub(crate) struct HostKeyCheck {
     host: String,
     port: u16,
     policy: HostKeyPolicy,
+    now: SystemTime,
     entries: Vec<Entry>,
     /// Where a new key is, or would have to be, recorded.
     file: PathBuf,
@@ -27,7 +33,7 @@ impl HostKeyCheck {
     /// Reads the files of known hosts. A file that does not exist is an empty one.
     ///
     /// Errors: the user's: there is no home directory, or a file cannot be read.
-    pub(crate) fn load(hop: &Hop) -> Result<Self, Error> {
+    pub(crate) fn load(hop: &Hop, now: SystemTime) -> Result<Self, Error> {
         let files = hop.host_keys.files.clone();
         let mut entries = Vec::new();
         for file in &files {
@@ -52,23 +58,93 @@ impl HostKeyCheck {
             Some(alias) => (alias.clone(), known_hosts::DEFAULT_PORT),
             None => (hop.host.clone(), hop.port),
         };
-        Ok(Self { role: hop.role, host, port, policy: hop.host_keys.policy, entries, file })
+        Ok(Self { role: hop.role, host, port, policy: hop.host_keys.policy, now, entries, file })
     }
 
-    /// The types of keys that are known for this bastion.
-    pub(crate) fn known_types(&self) -> Vec<String> {
-        known_hosts::known_types(&self.entries, &self.host, self.port)
+    /// What is known of this bastion's keys.
+    pub(crate) fn known(&self) -> Known {
+        Known {
+            types: known_hosts::known_types(&self.entries, &self.host, self.port),
+            authority: self.authority_place().is_some(),
+        }
     }
 
-    /// Accepts the `key` (in wire format) that the bastion has proved to hold, or says why not.
+    fn authority_place(&self) -> Option<&known_hosts::Place> {
+        known_hosts::authority_place(&self.entries, &self.host, self.port)
+    }
+
+    /// Accepts what the bastion has shown, whose key it has proved to hold, or says why not.
     ///
     /// Errors: denied, with the line to add or remove; the fault is the user's or an attacker's.
-    pub(crate) fn accept(&self, key: &[u8]) -> Result<(), Error> {
+    pub(crate) fn accept(&self, shown: &PublicKeyOrCertificate) -> Result<(), Error> {
+        let key = shown.public_key().public_key_bytes();
+        match shown.certificate() {
+            None => self.accept_key(&key),
+            Some(certificate) => self.accept_certificate(certificate, &key),
+        }
+    }
+
+    fn accept_key(&self, key: &[u8]) -> Result<(), Error> {
         match known_hosts::verify(&self.entries, &self.host, self.port, key) {
             Verdict::Known => Ok(()),
             Verdict::Unknown if self.policy == HostKeyPolicy::AcceptNew => self.record(key),
             refused => Err(self.refusal(&refused, key)),
         }
+    }
+
+    /// Like OpenSSH: a certificate that proves nothing may still carry a key that is known by itself.
+    fn accept_certificate(&self, certificate: &Certificate, key: &[u8]) -> Result<(), Error> {
+        let authority = PublicKey::from(certificate.signature_key().clone()).public_key_bytes();
+        let (entries, host, port) = (&self.entries, &self.host, self.port);
+        let flaw = match known_hosts::judge_authority(entries, host, port, key, &authority) {
+            Authority::Revoked { place } => return Err(self.revoked(&place, certificate)),
+            Authority::Unknown => None,
+            Authority::Trusted => match certificate::check_host(certificate, host, self.now) {
+                Ok(()) => return Ok(()),
+                Err(flaw) => Some(flaw),
+            },
+        };
+        if known_hosts::verify(entries, host, port, key) == Verdict::Known {
+            return Ok(());
+        }
+        Err(self.not_certified(flaw, &authority))
+    }
+
+    fn revoked(&self, place: &known_hosts::Place, certificate: &Certificate) -> Error {
+        let (bastion, id) = (self.shown_name(), certificate.key_id());
+        let text = format!("host certificate {id:?} of {bastion} is revoked ({place})");
+        Error::denied(text)
+            .with_hint("its key or its authority may be in other hands: give the bastion a new one")
+    }
+
+    fn not_certified(&self, flaw: Option<Flaw>, authority: &[u8]) -> Error {
+        let bastion = self.shown_name();
+        let place = self.authority_place().map(ToString::to_string).unwrap_or_default();
+        let Some(flaw) = flaw else {
+            let shown = known_hosts::fingerprint(authority);
+            let text = format!(
+                "host certificate of {bastion} is signed by {shown}, which is not an authority \
+                 that {place} names"
+            );
+            return Error::denied(text).with_hint(format!(
+                "compare {shown} with what the bastion's administrator says, then add the \
+                 authority's public key to {}: @cert-authority {} {} …",
+                self.file.display(),
+                self.host,
+                known_hosts::key_type(authority)
+            ));
+        };
+        let hint = match &flaw {
+            Flaw::OtherHosts { .. } => {
+                let host = &self.host;
+                format!("set host to a name the certificate has, or have it signed for {host}")
+            }
+            Flaw::NotYetValid { .. } | Flaw::Expired { .. } => {
+                "have the bastion's host key signed anew, or set this machine's clock".to_owned()
+            }
+            _ => "have the bastion's host key signed anew".to_owned(),
+        };
+        Error::denied(format!("host certificate of {bastion} {flaw}")).with_hint(hint)
     }
 
     fn record(&self, key: &[u8]) -> Result<(), Error> {
@@ -85,11 +161,7 @@ impl HostKeyCheck {
 
     fn refusal(&self, verdict: &Verdict, key: &[u8]) -> Error {
         let (name, kind) = (self.name(), known_hosts::key_type(key));
-        // The bastion is the one that is expected; a jump has to be named.
-        let bastion = match self.role {
-            Role::Bastion => name.clone(),
-            Role::Jump => format!("jump {name}"),
-        };
+        let bastion = self.shown_name();
         let shown = known_hosts::fingerprint(key);
         let file = self.file.display();
         let line = known_hosts::line(&self.host, self.port, key);
@@ -109,9 +181,12 @@ impl HostKeyCheck {
             Verdict::AuthorityOnly { place } => (
                 format!(
                     "host key of {bastion} is not known: {place} names a certificate authority, \
-                     and host certificates are not supported"
+                     but the bastion has no certificate"
                 ),
-                format!("compare {shown} with the bastion's console, then add to {file}: {line}"),
+                format!(
+                    "have its host key signed and set HostCertificate in its sshd_config; or \
+                     compare {shown} with the bastion's console and add to {file}: {line}"
+                ),
             ),
             Verdict::OtherTypes { place } => (
                 format!(
@@ -129,6 +204,14 @@ impl HostKeyCheck {
             ),
         };
         Error::denied(message).with_hint(hint)
+    }
+
+    /// The bastion is the one that is expected; a jump has to be named.
+    fn shown_name(&self) -> String {
+        match self.role {
+            Role::Bastion => self.name(),
+            Role::Jump => format!("jump {}", self.name()),
+        }
     }
 
     fn name(&self) -> String {

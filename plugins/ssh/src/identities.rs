@@ -1,16 +1,19 @@
-//! The private keys for one login, ready before the server hears of us.
+//! The private keys and certificates for one login, ready before the server hears of us.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use pgferry_transport_sdk::Error;
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
-use russh::keys::{PrivateKey, PublicKey};
+use russh::keys::{Certificate, PrivateKey, PublicKey};
 use tokio::net::UnixStream;
 
+use crate::certificate::Flaw;
+use crate::certificate_file;
 use crate::environment::Environment;
-use crate::hop::{Agent, Hop, IdentityFile};
+use crate::hop::{Agent, Hop, Identities, IdentityFile};
 use crate::key_file;
 
 /// What a login is made with.
@@ -18,6 +21,8 @@ use crate::key_file;
 pub(crate) struct Keys {
     /// Private keys from files, in the order to try them.
     pub(crate) private: Vec<(PathBuf, PrivateKey)>,
+    /// Certificates from files, for these keys or the agent's, in the order to try them.
+    pub(crate) certificates: Vec<(PathBuf, Certificate)>,
     /// The public halves of the files. The agent's keys among them come before its others.
     pub(crate) public: Vec<PublicKey>,
     /// Why some of the files are not used.
@@ -54,10 +59,48 @@ pub(crate) async fn load(hop: &Hop, environment: &impl Environment) -> Result<Ke
             keys.add(file, &held, environment).await;
         }
     }
+    keys.certify(&hop.identities, environment.now())?;
     Ok(keys)
 }
 
 impl Keys {
+    /// The private key that a certificate is for.
+    pub(crate) fn key_of(&self, certificate: &Certificate) -> Option<&PrivateKey> {
+        let own = |key: &PrivateKey| key.public_key().key_data() == certificate.public_key();
+        self.private.iter().map(|(_, key)| key).find(|key| own(key))
+    }
+
+    /// The certificates whose keys are not here.
+    pub(crate) fn left_to_the_agent(&self) -> Vec<(PathBuf, Certificate)> {
+        let mut left = self.certificates.clone();
+        left.retain(|(_, certificate)| self.key_of(certificate).is_none());
+        left
+    }
+
+    /// Adds the certificates: the configured one, OpenSSH's `CertificateFile`, and those beside the
+    /// keys. Of these only the first has to be usable: the keys may do without the others.
+    fn certify(&mut self, identities: &Identities, now: SystemTime) -> Result<(), Error> {
+        if let Some(file) = &identities.certificate_file {
+            let certificate = certificate_file::load(file, now)?;
+            if identities.agent.is_none() && self.key_of(&certificate).is_none() {
+                return Err(certificate_file::refusal(file, &Flaw::OtherKey));
+            }
+            self.certificates.push((file.clone(), certificate));
+        }
+        let beside = identities.files.iter().map(|file| certificate_file::beside(&file.path));
+        let beside = beside.filter(|file| file.exists());
+        for file in identities.certificate_files.iter().cloned().chain(beside) {
+            if self.certificates.iter().any(|(known, _)| *known == file) {
+                continue;
+            }
+            match certificate_file::load(&file, now) {
+                Ok(certificate) => self.certificates.push((file, certificate)),
+                Err(error) => self.skipped.push(error.message().to_owned()),
+            }
+        }
+        Ok(())
+    }
+
     async fn add(&mut self, file: &IdentityFile, held: &[PublicKey], from: &impl Environment) {
         let name = file.path.display();
         let public = public_half(&file.path);

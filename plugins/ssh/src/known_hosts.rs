@@ -77,7 +77,7 @@ pub enum Verdict {
         /// Where.
         place: Place,
     },
-    /// Only a certificate authority is known for this bastion, which is not supported.
+    /// Only a certificate authority is known for this bastion, and it has shown a plain key.
     AuthorityOnly {
         /// Where.
         place: Place,
@@ -108,15 +108,60 @@ pub fn verify(entries: &[Entry], host: &str, port: u16, key: &[u8]) -> Verdict {
     }
 }
 
+/// What the known hosts say about a certificate that a bastion has shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Authority {
+    /// Its authority is trusted for this bastion.
+    Trusted,
+    /// Its authority is not.
+    Unknown,
+    /// Its authority, or the key it certifies, has been revoked.
+    Revoked {
+        /// Where.
+        place: Place,
+    },
+}
+
+/// What `entries` say about a certificate for `key`, signed by `authority` (both in wire format),
+/// that the bastion at `host` and `port` shows. An authority recorded for the bare name serves every
+/// port, like a key.
+pub fn judge_authority(
+    entries: &[Entry],
+    host: &str,
+    port: u16,
+    key: &[u8],
+    authority: &[u8],
+) -> Authority {
+    let mut known = Authority::Unknown;
+    for entry in covering(entries, host, port) {
+        match entry.marker {
+            Marker::Revoked if entry.key == key || entry.key == authority => {
+                return Authority::Revoked { place: entry.place.clone() };
+            }
+            Marker::CertAuthority if entry.key == authority => known = Authority::Trusted,
+            _ => {}
+        }
+    }
+    known
+}
+
+/// Where a certificate authority stands that may vouch for this bastion.
+pub fn authority_place<'a>(entries: &'a [Entry], host: &str, port: u16) -> Option<&'a Place> {
+    let mut covering = covering(entries, host, port);
+    covering.find(|entry| entry.marker == Marker::CertAuthority).map(|entry| &entry.place)
+}
+
 /// The types of the keys that are known for a bastion, like `ssh-ed25519`.
 pub fn known_types(entries: &[Entry], host: &str, port: u16) -> Vec<String> {
-    let (name, bare) = (name(host, port), host.to_ascii_lowercase());
-    entries
-        .iter()
+    covering(entries, host, port)
         .filter(|entry| entry.marker == Marker::None)
-        .filter(|entry| entry.hosts.cover(&name) || entry.hosts.cover(&bare))
         .map(|entry| key_type(&entry.key).to_owned())
         .collect()
+}
+
+fn covering<'a>(entries: &'a [Entry], host: &str, port: u16) -> impl Iterator<Item = &'a Entry> {
+    let (name, bare) = (name(host, port), host.to_ascii_lowercase());
+    entries.iter().filter(move |entry| entry.hosts.cover(&name) || entry.hosts.cover(&bare))
 }
 
 /// The line that makes a key known.

@@ -12,7 +12,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use pgferry_transport_sdk::{
     Context, DialStream, Error, Flags, Host, State, Stream, Target, Transport, export_transport,
@@ -30,6 +30,8 @@ mod auth;
 mod backlog;
 pub mod bastion;
 mod block;
+mod certificate;
+mod certificate_file;
 mod chain;
 pub mod channel;
 pub mod config;
@@ -45,6 +47,7 @@ pub mod known_hosts;
 mod near;
 mod refusal;
 pub mod route;
+mod signer;
 mod socket;
 pub mod surroundings;
 
@@ -106,6 +109,11 @@ impl Environment for Program {
 
     fn agent_socket(&self) -> Option<PathBuf> {
         std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from)
+    }
+
+    fn now(&self) -> SystemTime {
+        #[expect(clippy::disallowed_methods, reason = "this is where the clock comes in")]
+        SystemTime::now()
     }
 
     fn report(&self, state: State, text: &str) {

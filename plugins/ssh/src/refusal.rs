@@ -106,6 +106,12 @@ pub(crate) fn handshake(error: HandshakeError, bastion: &str) -> Error {
             Error::protocol(format!("what listens at {bastion} is not an SSH server"))
                 .with_hint("check host and port of this transport")
         }
+        russh::Error::NoCommonAlgo { theirs, .. }
+            if !theirs.is_empty() && theirs.iter().all(|name| name.contains("-cert-v01@")) =>
+        {
+            Error::denied(format!("bastion {bastion} shows host certificates only"))
+                .with_hint("make its authority known: @cert-authority <host> <the authority's key>")
+        }
         russh::Error::NoCommonAlgo { kind, theirs, .. } => Error::unsupported(format!(
             "{bastion} offers no usable {} algorithm, only {}",
             format!("{kind:?}").to_lowercase(),

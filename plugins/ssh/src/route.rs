@@ -71,7 +71,12 @@ fn identities(config: &Config, here: &Surroundings) -> Identities {
     let required = |path: &PathBuf| IdentityFile { path: path.clone(), required: true };
     let files: Vec<_> = config.key_file.iter().map(required).collect();
     let agent = config.agent.unwrap_or_else(|| files.is_empty() && here.has_agent());
-    Identities { files, agent: agent.then_some(Agent::Environment), ..Identities::default() }
+    Identities {
+        files,
+        certificate_file: config.certificate_file.clone(),
+        agent: agent.then_some(Agent::Environment),
+        ..Identities::default()
+    }
 }
 
 fn known_hosts(config: &Config, here: &Surroundings) -> Vec<PathBuf> {

@@ -2,12 +2,12 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
 
 use pgferry_transport_sdk::{Error, Status};
 use pgferry_transport_ssh::config::Config;
 
+use crate::agent::Agent;
 use crate::databases::echo;
 use crate::sshd::Sshd;
 use crate::world::World;
@@ -134,41 +134,4 @@ async fn a_key_file_that_cannot_be_used_says_why() {
     assert!(error.message().contains("holds no usable private key"), "{error}");
     assert_eq!(error.status(), Status::AUTH);
     assert_eq!(sshd.connections(), 0);
-}
-
-/// An ssh-agent that ends with the test.
-struct Agent {
-    process: Child,
-    socket: PathBuf,
-}
-
-impl Agent {
-    fn start(directory: &Path) -> Self {
-        let socket = directory.join("agent");
-        let mut process = Command::new("ssh-agent")
-            .args(["-D", "-a"])
-            .arg(&socket)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("these tests need ssh-agent; on Debian: apt-get install openssh-client");
-        // It prints its socket once it listens there.
-        let mut line = String::new();
-        let mut output = std::io::BufReader::new(process.stdout.take().unwrap());
-        std::io::BufRead::read_line(&mut output, &mut line).unwrap();
-        assert!(line.contains("SSH_AUTH_SOCK"), "{line}");
-        Self { process, socket }
-    }
-
-    fn add(&self, key: &Path) {
-        let mut add = Command::new("ssh-add");
-        add.arg("-q").arg(key).env("SSH_AUTH_SOCK", &self.socket).stdin(Stdio::null());
-        assert!(add.status().unwrap().success());
-    }
-}
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
 }

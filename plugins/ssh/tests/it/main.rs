@@ -8,8 +8,12 @@
     reason = "a test's helpers may fail the test"
 )]
 
+mod agent;
+mod authority;
+mod certificates;
 mod databases;
 mod destinations;
+mod host_certificates;
 mod host_keys;
 mod logins;
 mod sharing;

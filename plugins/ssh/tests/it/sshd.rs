@@ -90,6 +90,13 @@ impl Sshd {
         file.write_all(&fs::read(key.with_extension("pub")).unwrap()).unwrap();
     }
 
+    /// Adds lines to `sshd_config`, for connections to come.
+    pub(crate) fn configure(&self, lines: &str) {
+        let path = self.directory.path().join("sshd_config");
+        let mut file = OpenOptions::new().append(true).open(path).unwrap();
+        writeln!(file, "{lines}").unwrap();
+    }
+
     /// The type and base64 of a host key.
     pub(crate) fn host_key(&self, kind: &str) -> String {
         let path = self.directory.path().join(format!("host_{kind}.pub"));
@@ -197,7 +204,7 @@ fn kill(child: &mut Child) {
     }
 }
 
-fn make_key(path: &Path, kind: &str, passphrase: &str) {
+pub(crate) fn make_key(path: &Path, kind: &str, passphrase: &str) {
     let path = path.to_str().unwrap();
     ssh_keygen(&["-q", "-t", kind, "-N", passphrase, "-C", "test", "-f", path]);
 }
