@@ -12,6 +12,8 @@
 
 mod support;
 
+#[path = "transparency/clients.rs"]
+mod clients;
 #[path = "transparency/copy.rs"]
 mod copy;
 #[path = "transparency/endings.rs"]

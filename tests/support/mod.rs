@@ -18,6 +18,7 @@ pub(crate) mod plugin;
 pub(crate) mod shared;
 pub(crate) mod target;
 pub(crate) mod tool;
+pub(crate) mod transcript;
 pub(crate) mod wire;
 pub(crate) mod world;
 

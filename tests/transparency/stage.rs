@@ -55,6 +55,11 @@ impl Stage {
         self.world.postgres.query(sql).expect("the preparation succeeds");
     }
 
+    /// As [`Self::prepare`], for what it returns.
+    pub(crate) fn ask(&self, sql: &str) -> String {
+        self.world.postgres.query(sql).expect("the question is answered")
+    }
+
     /// Runs a script against the database, then through each transport and the unix socket, and
     /// demands the same messages.
     pub(crate) fn same_everywhere(&self, script: impl Fn(&mut Scene<'_>)) {
@@ -147,17 +152,39 @@ impl Scene<'_> {
     }
 }
 
-/// Blanks what must differ: process ids and cancel keys, of which the length stays.
-fn normal(mut message: Message) -> Message {
+/// Blanks what must differ: process ids and cancel keys, of which the length stays, and what temporary
+/// tables are called inside.
+pub(crate) fn normal(mut message: Message) -> Message {
     match message.tag {
         b'K' => message.body.fill(0),
         b'A' => message.body[..4].fill(0),
+        b'T' => blank_table_ids(&mut message.body),
+        b'E' => blank_temporary_schema(&mut message.body),
         _ => {}
     }
     message
 }
 
-fn compare(target: &str, expected: &[Message], seen: &[Message]) {
+/// The table of each column: a temporary one has another id in each session.
+fn blank_table_ids(body: &mut [u8]) {
+    let mut rest = &mut body[2..];
+    while let Some(end) = rest.iter().position(|byte| *byte == 0) {
+        rest[end + 1..end + 5].fill(0);
+        rest = &mut rest[end + 19..];
+    }
+}
+
+/// The field that names the schema, if it is that of a session's temporary tables.
+fn blank_temporary_schema(body: &mut Vec<u8>) {
+    let name = b"\0spg_temp_";
+    if let Some(start) = body.windows(name.len()).position(|window| window == name) {
+        let digits = start + name.len();
+        let end = body[digits..].iter().position(|byte| *byte == 0).expect("a whole field");
+        body.drain(digits..digits + end);
+    }
+}
+
+pub(crate) fn compare(target: &str, expected: &[Message], seen: &[Message]) {
     let different = expected.iter().zip(seen).position(|(expected, seen)| expected != seen);
     if let Some(place) = different {
         let (expected, seen) = (&expected[place], &seen[place]);
