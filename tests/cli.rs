@@ -194,7 +194,7 @@ fn the_version_is_shown_as_text_and_as_json() {
 
 #[test]
 fn the_help_of_every_command_is_as_recorded() {
-    let commands: [&[&str]; 12] = [
+    let commands: [&[&str]; 14] = [
         &[],
         &["run"],
         &["exec"],
@@ -203,6 +203,8 @@ fn the_help_of_every_command_is_as_recorded() {
         &["env"],
         &["config"],
         &["config", "check"],
+        &["config", "trust"],
+        &["config", "untrust"],
         &["plugin"],
         &["plugin", "list"],
         &["plugin", "check"],

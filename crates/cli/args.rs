@@ -4,6 +4,7 @@ pub(crate) mod client;
 
 use std::path::PathBuf;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit;
@@ -55,29 +56,38 @@ pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) plugins: PluginDirectories,
     /// How log lines look on standard error.
-    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    #[arg(long, env = "PGFERRY_LOG_FORMAT", hide_env_values = true, value_enum)]
+    #[arg(default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
     /// Which log lines there are: error, warn, info, debug or trace.
-    #[arg(long, value_enum, default_value_t = LogLevel::Info)]
+    #[arg(long, env = "PGFERRY_LOG_LEVEL", hide_env_values = true, value_enum)]
+    #[arg(default_value_t = LogLevel::Info)]
     pub(crate) log_level: LogLevel,
 }
 
 #[derive(Args)]
 pub(crate) struct ConfigFile {
-    /// The configuration file; without it the user's (~/.config/pgferry/config.toml, or below
-    /// `$XDG_CONFIG_HOME`), then /etc/pgferry/config.toml.
-    #[arg(long = "config", value_name = "FILE")]
+    /// The configuration file; without it .pgferry.toml here or above, then the user's
+    /// (~/.config/pgferry/config.toml, or below `$XDG_CONFIG_HOME`), then /etc/pgferry/config.toml.
+    #[arg(long = "config", value_name = "FILE", env = "PGFERRY_CONFIG", hide_env_values = true)]
+    #[arg(value_parser = path())]
     pub(crate) file: Option<PathBuf>,
 }
 
 #[derive(Args)]
 pub(crate) struct PluginDirectories {
     /// Look for plugins here first; may be repeated.
-    #[arg(long = "plugin-dir", value_name = "DIR")]
+    #[arg(long = "plugin-dir", value_name = "DIR", env = "PGFERRY_PLUGIN_DIR")]
+    #[arg(hide_env_values = true, value_delimiter = ':', value_parser = path())]
     pub(crate) directories: Vec<PathBuf>,
     /// Load no plugin from a library: only those linked in.
-    #[arg(long)]
+    #[arg(long, env = "PGFERRY_NO_PLUGINS", hide_env_values = true)]
     pub(crate) no_plugins: bool,
+}
+
+/// A path; an empty one, which may come from the environment, counts as none.
+fn path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -97,8 +107,12 @@ pub(crate) enum LogLevel {
 
 #[derive(Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Check a configuration without running it: keys, files, permissions, plugins.
+    /// Check a configuration without running it, and show every setting with its origin.
     Check(ConfigCheck),
+    /// Agree to what a .pgferry.toml asks for.
+    Trust(ConfigTrust),
+    /// Take that back.
+    Untrust(ConfigUntrust),
 }
 
 #[derive(Args)]
@@ -114,6 +128,33 @@ pub(crate) struct ConfigCheck {
     /// Print for programs.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  pgferry config trust                     the .pgferry.toml here or above
+  pgferry config trust --yes ~/work/shop   for scripts, after reading it
+  pgferry config trust --list
+
+It counts for the text as it is now: a changed file has to be trusted again.")]
+pub(crate) struct ConfigTrust {
+    /// The file, or its directory; without it the one in the working directory or above.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// Agree without being asked.
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Show what is trusted.
+    #[arg(long, conflicts_with_all = ["file", "yes"])]
+    pub(crate) list: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct ConfigUntrust {
+    /// The file, or its directory; without it the one in the working directory or above.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -144,6 +185,7 @@ pub(crate) struct PluginCheck {
     pub(crate) library: PathBuf,
     /// The plugin's own configuration.
     #[arg(long, value_name = "JSON", default_value = "{}")]
+    #[arg(env = "PGFERRY_CONFIG_JSON", hide_env_values = true)]
     pub(crate) config_json: String,
     /// Print for programs.
     #[arg(long)]
@@ -169,5 +211,27 @@ mod tests {
     #[test]
     fn the_command_line_makes_sense() {
         Arguments::command().debug_assert();
+    }
+
+    /// Flags of one call: they say what to do now, and have no place in an environment.
+    const OF_ONE_CALL: &[&str] =
+        &["help", "version", "json", "yes", "list", "socket", "show-password", "in-this-process"];
+
+    #[test]
+    fn every_flag_has_its_variable_and_shows_no_value_of_it() {
+        let mut wrong = Vec::new();
+        let mut commands = vec![Arguments::command()];
+        while let Some(command) = commands.pop() {
+            for (arg, flag) in command.get_arguments().filter_map(|a| Some((a, a.get_long()?))) {
+                let variable = format!("PGFERRY_{}", flag.replace('-', "_").to_uppercase());
+                let fine = arg.get_env().is_some_and(|env| *env == *variable)
+                    && arg.is_hide_env_values_set();
+                if !fine && !OF_ONE_CALL.contains(&flag) {
+                    wrong.push(format!("{} --{flag}", command.get_name()));
+                }
+            }
+            commands.extend(command.get_subcommands().cloned());
+        }
+        assert!(wrong.is_empty(), "without env and hide_env_values: {wrong:?}");
     }
 }

@@ -4,6 +4,8 @@
 mod args;
 mod child;
 mod config_check;
+mod config_origin;
+mod config_trust;
 mod conninfo;
 mod env;
 mod exec;
@@ -24,14 +26,18 @@ mod version;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 use crate::args::{Arguments, Command, ConfigCommand, PluginCommand};
 use crate::exit::Exit;
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
+    // The matches know which values came from the environment.
+    let parsed = Arguments::command().try_get_matches().and_then(|matches| {
+        Arguments::from_arg_matches(&matches).map(|arguments| (arguments, matches))
+    });
+    let (arguments, matches) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => return exit::usage(&error).into(),
     };
     let outcome = match arguments.command {
@@ -40,7 +46,9 @@ fn main() -> ExitCode {
         Command::Psql(psql) => return exit::of_child(psql::psql(psql)),
         Command::Url(url) => url::url(&url),
         Command::Env(env) => env::env(&env),
-        Command::Config(ConfigCommand::Check(check)) => config_check::check(&check),
+        Command::Config(ConfigCommand::Check(check)) => config_check::check(&check, &matches),
+        Command::Config(ConfigCommand::Trust(trust)) => config_trust::trust(&trust),
+        Command::Config(ConfigCommand::Untrust(untrust)) => config_trust::untrust(&untrust),
         Command::Plugin(PluginCommand::List(list)) => Ok(plugin_list::list(&list)),
         Command::Plugin(PluginCommand::Check(check)) => plugin_check::check(&check),
         Command::Version(version) => Ok(version::version(&version)),

@@ -17,6 +17,9 @@ pub(crate) fn json(value: &serde_json::Value) {
 /// Says what went wrong.
 pub(crate) fn complain(what: impl fmt::Display) {
     let mut stderr = io::stderr().lock();
+    // Words of a file or a server may be among it, and no terminal has to obey them.
+    let what: String =
+        what.to_string().split('\n').map(pgferry_config::shown).collect::<Vec<_>>().join("\n");
     let written = if colour(&stderr) {
         writeln!(stderr, "\x1b[1;31merror:\x1b[0m {what}")
     } else {

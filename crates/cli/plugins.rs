@@ -29,6 +29,7 @@ pub(crate) fn search_path(directories: &PluginDirectories) -> SearchPath {
     let absolute = directories
         .directories
         .iter()
+        .filter(|directory| !directory.as_os_str().is_empty())
         .map(|directory| std::path::absolute(directory).unwrap_or_else(|_| directory.clone()));
     SearchPath::from_env(absolute.collect())
 }

@@ -65,7 +65,7 @@ pub(crate) fn plan(config: &ConfigFile, targets: &[String]) -> Result<Plan, Fail
 /// As [`plan`], with every target, and without a look at where they have their secrets from.
 pub(crate) fn load(config: &ConfigFile) -> Result<Plan, Failure> {
     pgferry_config::search(config.file.as_deref())
-        .and_then(|file| Plan::load(&file))
+        .and_then(|found| Plan::load(&found))
         .map_err(|error| Failure::new(Exit::Config, error))
 }
 

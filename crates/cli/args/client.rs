@@ -51,7 +51,8 @@ pub(crate) struct Session {
     #[command(flatten)]
     pub(crate) plugins: PluginDirectories,
     /// Which of pgferry's own log lines there are on standard error.
-    #[arg(long, value_enum, default_value_t = LogLevel::Warn)]
+    #[arg(long, env = "PGFERRY_LOG_LEVEL", hide_env_values = true, value_enum)]
+    #[arg(default_value_t = LogLevel::Warn)]
     pub(crate) log_level: LogLevel,
 }
 
@@ -93,7 +94,8 @@ pub(crate) struct Env {
     #[command(flatten)]
     pub(crate) listener: Listener,
     /// Whose language to print.
-    #[arg(long, value_enum, default_value_t = Shell::Sh)]
+    #[arg(long, env = "PGFERRY_SHELL", hide_env_values = true, value_enum)]
+    #[arg(default_value_t = Shell::Sh)]
     pub(crate) shell: Shell,
     #[command(flatten)]
     pub(crate) config: ConfigFile,

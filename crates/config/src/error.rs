@@ -2,12 +2,42 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::power::Power;
+use crate::search::{Candidate, Place};
+
 /// A configuration that cannot be run. Always the user's to mend; the text says how.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// No file at any of the usual places.
-    #[error("no configuration file found; looked at {}. Name one with --config, or write the first of these", list(.0))]
-    NotFound(Vec<PathBuf>),
+    #[error("no configuration file found; looked {}. Write one of these, or name one with --config", places(.0))]
+    NotFound(Vec<Candidate>),
+    /// A file of a repository asks for what only a trusted one may do. It belongs to whoever wrote
+    /// that repository; the user has to read it.
+    #[error("{}: {}", .file.display(), untrusted(*.changed, .powers))]
+    Untrusted {
+        /// The file.
+        file: PathBuf,
+        /// It was trusted once, with another content.
+        changed: bool,
+        /// What it asks for, by line.
+        powers: Vec<Power>,
+    },
+    /// A file that lay in the way belongs to another user.
+    #[error("{}: belongs to another user (uid {uid}), who could make pgferry do anything; if you mean it, name it: --config {}", .file.display(), .file.display())]
+    Foreign {
+        /// The file.
+        file: PathBuf,
+        /// Whose it is.
+        uid: u32,
+    },
+    /// The record of trusted files cannot be read or written.
+    #[error("the record of trusted files {}: {message}", .file.display())]
+    TrustStore {
+        /// The record.
+        file: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
     /// The file cannot be read.
     #[error("{}: {source}", .file.display())]
     Unreadable {
@@ -77,8 +107,32 @@ fn line_of(text: &str, error: &toml::de::Error) -> Option<usize> {
     Some(before.bytes().filter(|b| *b == b'\n').count() + 1)
 }
 
-fn list(paths: &[PathBuf]) -> String {
-    paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ")
+/// The places as a person would say them: the way upwards in one breath.
+fn places(candidates: &[Candidate]) -> String {
+    let is_upwards = |candidate: &&Candidate| candidate.place == Place::Repository;
+    let directory = |candidate: &Candidate| {
+        candidate.file.parent().map(|directory| directory.display().to_string())
+    };
+    let mut upwards = candidates.iter().filter(is_upwards).filter_map(directory);
+    let mut places = Vec::new();
+    if let Some(here) = upwards.next() {
+        let above = upwards.next_back().map_or_else(String::new, |top| format!(" and up to {top}"));
+        places.push(format!("for {} in {here}{above}", crate::search::REPOSITORY_FILE));
+    }
+    let others = candidates.iter().filter(|candidate| !is_upwards(candidate));
+    places.extend(others.map(|candidate| format!("at {}", candidate.file.display())));
+    places.join(", ")
+}
+
+fn untrusted(changed: bool, powers: &[Power]) -> String {
+    let line = |power: &Power| format!("  line {}: {}: {}", power.line, power.key, power.what);
+    let lines: Vec<_> = powers.iter().map(line).collect();
+    let why = if changed {
+        "has changed since you trusted it, and asks for"
+    } else {
+        "came with its directory, and asks for what it may do only if you trust it"
+    };
+    format!("{why}:\n{}\nread it, then run: pgferry config trust", lines.join("\n"))
 }
 
 fn at_line(line: Option<usize>) -> String {

@@ -1,28 +1,8 @@
-//! Where configuration files are, and what relative paths in one mean.
+//! What paths in a configuration file mean, and whether they stay in its directory.
 
 use std::env;
-use std::path::{Path, PathBuf};
-
-use crate::ConfigError;
-
-/// Finds the configuration file: the named one, else the first that exists of
-/// `$XDG_CONFIG_HOME/pgferry/config.toml` (by default below `~/.config`) and
-/// `/etc/pgferry/config.toml`.
-pub fn search(named: Option<&Path>) -> Result<PathBuf, ConfigError> {
-    if let Some(named) = named {
-        return Ok(named.to_owned());
-    }
-    let user = env::var_os("XDG_CONFIG_HOME")
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute())
-        .or_else(|| home().map(|home| home.join(".config")));
-    let places: Vec<PathBuf> = user
-        .into_iter()
-        .chain([PathBuf::from("/etc")])
-        .map(|directory| directory.join("pgferry/config.toml"))
-        .collect();
-    places.iter().find(|place| place.exists()).cloned().ok_or(ConfigError::NotFound(places))
-}
+use std::fs;
+use std::path::{Component, Path, PathBuf};
 
 /// Makes a path of the file absolute: `~/` is the user's home, anything else relative is beside the
 /// configuration file, so that it means the same wherever pgferry is started from.
@@ -33,12 +13,31 @@ pub(crate) fn resolve(base: &Path, path: &Path) -> PathBuf {
     }
 }
 
-fn home() -> Option<PathBuf> {
+pub(crate) fn home() -> Option<PathBuf> {
     env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute())
+}
+
+/// Whether an absolute path stays below the directory of the configuration file, links followed.
+/// Nothing stays in a directory that holds the user's home: what is there came from everywhere.
+pub(crate) fn inside(tree: &Path, path: &Path) -> bool {
+    let Ok(tree) = tree.canonicalize() else { return false };
+    let home = home().and_then(|home| home.canonicalize().ok());
+    if home.is_some_and(|home| home.starts_with(&tree)) {
+        return false;
+    }
+    let existing = path.ancestors().find(|above| fs::symlink_metadata(above).is_ok());
+    let Some(existing) = existing else { return false };
+    let tail = path.strip_prefix(existing).unwrap_or(path);
+    // A link that leads nowhere yet cannot be followed: it counts as outside, and so does `..`
+    // behind a directory that is still to come.
+    existing.canonicalize().is_ok_and(|real| real.starts_with(&tree))
+        && tail.components().all(|part| matches!(part, Component::Normal(_)))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
 
     #[test]
@@ -46,12 +45,36 @@ mod tests {
         let base = Path::new("/etc/pgferry");
         assert_eq!(resolve(base, Path::new("ca.pem")), Path::new("/etc/pgferry/ca.pem"));
         assert_eq!(resolve(base, Path::new("/ca.pem")), Path::new("/ca.pem"));
-        assert!(resolve(base, Path::new("~/ca.pem")).is_absolute());
-        assert!(!resolve(base, Path::new("~/ca.pem")).starts_with(base));
     }
 
     #[test]
-    fn a_named_file_wins() {
-        assert_eq!(search(Some(Path::new("x.toml"))).unwrap(), Path::new("x.toml"));
+    fn a_path_that_leaves_the_directory_in_any_way_is_outside() {
+        let root = tempfile::tempdir().unwrap();
+        let tree = root.path().join("tree");
+        fs::create_dir_all(tree.join("keys")).unwrap();
+        fs::write(root.path().join("outer"), "").unwrap();
+        fs::write(tree.join("keys/id"), "").unwrap();
+        symlink(root.path().join("outer"), tree.join("link")).unwrap();
+        symlink(root.path(), tree.join("up")).unwrap();
+        symlink(root.path().join("later"), tree.join("dangling")).unwrap();
+        symlink(tree.join("keys"), tree.join("here")).unwrap();
+        for within in ["keys/id", "keys/later", "here/id", "keys/../keys/id", "new/dir/file"] {
+            assert!(inside(&tree, &tree.join(within)), "{within}");
+        }
+        for beyond in
+            ["../outer", "link", "up/outer", "dangling", "keys/../../outer", "new/../../x"]
+        {
+            assert!(!inside(&tree, &tree.join(beyond)), "{beyond}");
+        }
+        assert!(!inside(&tree, Path::new("/etc/passwd")));
+        // The name of the tree as the beginning of another's.
+        assert!(!inside(&tree, &root.path().join("tree2/x")));
+    }
+
+    #[test]
+    fn nothing_is_inside_a_directory_that_holds_the_home() {
+        let Some(home) = home().and_then(|home| home.canonicalize().ok()) else { return };
+        assert!(!inside(&home, &home.join(".ssh/id_ed25519")));
+        assert!(!inside(Path::new("/"), &home.join(".ssh/id_ed25519")));
     }
 }

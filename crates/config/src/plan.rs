@@ -6,10 +6,12 @@ mod resolve;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use crate::document::Document;
 use crate::error::ConfigError;
 use crate::listen::Listen;
 use crate::schema;
 pub use crate::schema::Limits;
+use crate::search::Found;
 use crate::secret::{Secret, SecretSource};
 use crate::transport::Transport;
 
@@ -18,6 +20,8 @@ use crate::transport::Transport;
 pub struct Plan {
     /// The file it came from.
     pub file: PathBuf,
+    /// How that was found: what to load it again from.
+    pub found: Found,
     /// The admin listener, if one is wanted.
     pub admin: Option<Admin>,
     /// How long each step may take.
@@ -151,17 +155,22 @@ impl Credential {
 }
 
 impl Plan {
-    /// Reads, checks and resolves a file.
-    pub fn load(file: &Path) -> Result<Self, ConfigError> {
-        let unreadable = |source| ConfigError::Unreadable { file: file.to_owned(), source };
-        let text = std::fs::read_to_string(file).map_err(unreadable)?;
-        let absolute = std::path::absolute(file).map_err(unreadable)?;
-        let parsed = toml::Deserializer::parse(&text)
-            .map_err(|error| ConfigError::syntax(file, &text, &error))?;
-        let schema: schema::File = serde_path_to_error::deserialize(parsed)
-            .map_err(|error| ConfigError::schema(file, &text, &error))?;
-        let base = absolute.parent().map_or_else(PathBuf::new, Path::to_owned);
-        resolve::Resolver { file: &absolute, base: &base }.plan(schema)
+    /// Reads, checks and resolves a file. One from a repository has to be trusted if it asks for
+    /// anything that needs it; that holds for every reading, the first as well as a reload.
+    ///
+    /// # Errors
+    ///
+    /// The file is unreadable, wrong or not trusted: the user's to mend.
+    pub fn load(found: &Found) -> Result<Self, ConfigError> {
+        Document::read(found)?.plan()
+    }
+
+    /// What a schema means in a file that nothing speaks against.
+    pub(crate) fn resolve(found: &Found, schema: schema::File) -> Result<Self, ConfigError> {
+        let file = std::path::absolute(found.file())
+            .map_err(|source| ConfigError::Unreadable { file: found.file().to_owned(), source })?;
+        let base = file.parent().map_or_else(PathBuf::new, Path::to_owned);
+        resolve::Resolver { found, file: &file, base: &base }.plan(schema)
     }
 
     /// Keeps the named targets (all, if none is named) and the transports they need, and checks the

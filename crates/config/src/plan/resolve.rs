@@ -11,6 +11,7 @@ use crate::error::ConfigError;
 use crate::listen::Listen;
 use crate::paths;
 use crate::schema::{self, ListenList, ListenOne, Tls, TransportChoice};
+use crate::search::Found;
 use crate::secret::SecretSource;
 use crate::transport::{Reader, Transport};
 
@@ -18,6 +19,7 @@ use crate::transport::{Reader, Transport};
 const RELAY_THREADS: usize = 2;
 
 pub(super) struct Resolver<'a> {
+    pub(super) found: &'a Found,
     pub(super) file: &'a Path,
     pub(super) base: &'a Path,
 }
@@ -46,6 +48,7 @@ impl Resolver<'_> {
         transports.append(&mut inline);
         let plan = Plan {
             file: self.file.to_owned(),
+            found: self.found.clone(),
             admin: schema.admin.map(|admin| self.admin(&admin)).transpose()?,
             limits: schema.limits,
             relay_threads: self.relay_threads(schema.relay.threads)?,

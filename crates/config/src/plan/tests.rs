@@ -24,7 +24,7 @@ fn write(text: &str) -> Written {
 }
 
 fn load(text: &str) -> Result<Plan, String> {
-    let plan = Plan::load(&write(text).file).and_then(|plan| plan.select(&[]));
+    let plan = Plan::load(&Found::named(&write(text).file)).and_then(|plan| plan.select(&[]));
     plan.map_err(|error| error.to_string())
 }
 
@@ -79,7 +79,7 @@ fn a_password_of_the_wrong_type_is_not_repeated_in_the_error() {
 #[test]
 fn a_literal_password_in_a_file_that_others_can_read_stops_the_start() {
     let written = write(&TARGET.replace("password_env = \"PATH\"", "password = \"hunter2\""));
-    let checked = || Plan::load(&written.file).and_then(|plan| plan.select(&[]));
+    let checked = || Plan::load(&Found::named(&written.file)).and_then(|plan| plan.select(&[]));
     assert!(checked().is_ok());
     fs::set_permissions(&written.file, fs::Permissions::from_mode(0o644)).unwrap();
     let error = checked().unwrap_err().to_string();
@@ -207,7 +207,7 @@ fn a_target_that_is_not_served_needs_no_secrets() {
     let second = TARGET.replace("targets.dev", "targets.other").replace("15432", "15433");
     let second = second.replace("\"PATH\"", "\"PGFERRY_NEVER_SET\"");
     let written = write(&format!("{TARGET}{second}"));
-    let plan = Plan::load(&written.file).unwrap();
+    let plan = Plan::load(&Found::named(&written.file)).unwrap();
     assert!(plan.clone().select(&["dev".into()]).is_ok());
     let error = plan.select(&[]).unwrap_err().to_string();
     assert!(error.contains("targets.other") && error.contains("PGFERRY_NEVER_SET"), "{error}");

@@ -1,0 +1,117 @@
+use toml::de::DeTable;
+
+use super::*;
+use crate::entry::entries;
+
+const HARMLESS: &str = r#"
+[admin]
+listen = "127.0.0.1:9632"
+[limits]
+tls = "5s"
+connections = 5
+[relay]
+threads = 1
+[targets.dev]
+listen = ["127.0.0.1:1", "localhost:2", "[::1]:3", { unix = "run", port = 5432 }]
+database = { host = "db.example", port = 5432, name = "app", address = "10.0.0.1", ca_file = "ca.pem", tls = "verify-full" }
+credential = { kind = "password", user = "app", password = "theirs" }
+local_auth = { kind = "scram", user = "me", password_file = "local.pw" }
+transport = { kind = "ssh", host = "b", port = 22, user = "u", key_file = "keys/id", agent = false, known_hosts_file = "known_hosts", host_key_policy = "strict", keepalive_interval = "15s", keepalive_max = 3, idle_timeout = "1m", sessions_per_connection = 1 }
+[targets.other]
+listen = "127.0.0.1:4"
+database.host = "db.example"
+credential = { kind = "password", user = "app", password = "theirs" }
+transport = "shared"
+[transports.shared]
+kind = "direct"
+via = "other"
+max_opens = 3
+sha256 = "00"
+"#;
+
+fn asked(text: &str) -> Vec<String> {
+    let directory = tempfile::tempdir().unwrap();
+    let table = DeTable::parse(text).unwrap();
+    let powers = powers(&entries(text, table.get_ref()), directory.path());
+    powers.into_iter().map(|p| format!("{}: {}: {}", p.line, p.key, p.what)).collect()
+}
+
+#[test]
+fn a_file_that_only_connects_asks_for_nothing() {
+    assert_eq!(asked(HARMLESS), [""; 0]);
+}
+
+#[test]
+fn every_power_is_named_with_its_line_its_key_and_its_value() {
+    let cases = [
+        ("[admin]\nlisten = \"0.0.0.0:1\"", "2: admin.listen: listens where other machines"),
+        ("targets.a.listen = [\"[::]:1\"]", "1: targets.a.listen[0]: listens where other"),
+        ("targets.a.listen.unix = \"/run\"", "targets.a.listen.unix: makes a socket outside"),
+        ("targets.a.listen = [{ unix = \"..\" }]", "targets.a.listen[0].unix: makes a socket"),
+        ("targets.a.database.tls = \"verify-ca\"", "does not verify the database: verify-ca"),
+        ("targets.a.database.tls = \"disable\"", "does not verify the database: disable"),
+        ("targets.a.database.ca_file = \"/ca\"", "uses a file outside its directory: /ca"),
+        ("targets.a.local_auth.kind = \"trust\"", "lets in everybody on this machine: trust"),
+        ("targets.a.local_auth.password_file = \"../pw\"", "outside its directory: ../pw"),
+        ("transports.t.path = \"lib.so\"", "loads a library into pgferry: lib.so"),
+        ("transports.t.kind = \"exec\"", "runs other code, with settings of its choice: exec"),
+        ("transports.t = { kind = \"exec\", command = [\"sh\"] }", "transports.t.command[0]: does"),
+        ("transports.t = { kind = \"admin\", listen = \"127.0.0.1:1\" }", "t.listen: does"),
+        ("transports.t.secrets.x.env = \"HOME\"", "hands over the environment variable HOME"),
+        ("transports.t.secrets.x.file = \"pw\"", "hands over the secret in the file pw"),
+        ("transports.t = { kind = \"ssh\", key_file = \"~/.ssh/id\" }", "a key outside its"),
+        ("transports.t = { kind = \"ssh\", agent = true }", "the keys of your ssh-agent: true"),
+        ("transports.t = { kind = \"ssh\", known_hosts_file = \"/k\" }", "directory: /k"),
+        ("transports.t = { kind = \"ssh\", host_key_policy = \"accept-new\" }", "by itself: acc"),
+    ];
+    for (text, wanted) in cases {
+        let asked = asked(text);
+        assert!(asked.iter().any(|power| power.contains(wanted)), "{text}: {asked:?}");
+    }
+}
+
+#[test]
+fn a_secret_is_named_with_the_host_that_gets_it() {
+    let text = "[targets.a]\ndatabase.host = \"evil.example\"\n\
+                credential = { kind = \"password\", user = \"u\", password_env = \"AWS_KEY\" }\n\
+                transport = { kind = \"ssh\", host = \"bastion.evil\", secrets.p.file = \"x\" }\n";
+    let wanted = [
+        "3: targets.a.credential.password_env: hands over the environment variable AWS_KEY, for evil.example",
+        "4: targets.a.transport.secrets.p.file: hands over the secret in the file x, for bastion.evil",
+    ];
+    assert_eq!(asked(text), wanted);
+}
+
+/// Whoever adds a key to the schema or to a plugin decides about it here, or it stays refused.
+#[test]
+fn a_key_that_no_rule_knows_is_a_power_wherever_it_stands() {
+    for text in [
+        "targets.a.credential.password_command = \"rm\"",
+        "targets.a.new = 1",
+        "top = 1",
+        "transports.t = { kind = \"ssh\", proxy_command = \"rm\" }",
+        "transports.t = { kind = \"direct\", host = \"x\" }",
+        "targets.a.transport = { kind = \"ssh\", \"[0]\" = { key_file = \"x\" } }",
+        "transports.\"t.kind\".\"ssh.host\" = 1",
+    ] {
+        let asked = asked(text);
+        assert!(asked[0].contains("not known to be harmless"), "{text}: {asked:?}");
+    }
+}
+
+#[test]
+fn quoted_and_dotted_keys_hide_nothing() {
+    let text = "[\"targets\".'a'.\"credential\"]\n\"\\u0070assword_env\" = \"X\"\n";
+    assert_eq!(
+        asked(text),
+        ["2: targets.a.credential.password_env: hands over the environment variable X"]
+    );
+}
+
+#[test]
+fn a_value_cannot_hide_itself_or_forge_a_line_of_its_own() {
+    let text = "targets.a.credential.password_env = \"X\\u001b[2K\\n  line 9: \\u202eY\"";
+    let asked = asked(text);
+    assert_eq!(asked.len(), 1);
+    assert!(asked[0].ends_with(r"X\u{1b}[2K\n  line 9: \u{202e}Y"), "{asked:?}");
+}
