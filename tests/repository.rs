@@ -72,6 +72,12 @@ const GREEDY_POWERS: [&str; 14] = [
     "line 23: transports.library.path: loads a library into pgferry: libevil.so",
 ];
 
+const OTHER_POWERS: [&str; 3] = [
+    "line 13: targets.b.transport.kind: may log in with your ssh keys and agent",
+    "line 22: transports.library.kind: runs other code, with settings of its choice: x",
+    "line 24: transports.library.secrets.x.file: hands over the secret in the file ~/.netrc",
+];
+
 /// A home, a repository in it, and nothing of the machine's own.
 struct Clone {
     directory: tempfile::TempDir,
@@ -171,14 +177,14 @@ fn an_untrusted_file_is_refused_with_every_power_it_asks_for() {
     let clone = Clone::with(GREEDY);
     symlink(clone.home().join("secret"), clone.path("link.pem")).unwrap();
     let mut words = GREEDY_POWERS.to_vec();
-    words.extend(["line 22: transports.library.kind: runs other code", "line 24: transports.libr"]);
+    words.extend(OTHER_POWERS);
     words.push("read it, then run: pgferry config trust");
     words.push(clone.file().to_str().unwrap().to_owned().leak());
     for command in [&["run"][..], &["config", "check"], &["config", "check", "--json"]] {
         refused(&clone.says(command), 65, &words);
     }
     let powers = stderr(&clone.says(&["run"])).matches("\n  line ").count();
-    assert_eq!(powers, GREEDY_POWERS.len() + 2);
+    assert_eq!(powers, GREEDY_POWERS.len() + OTHER_POWERS.len());
 }
 
 #[test]

@@ -34,9 +34,11 @@ enum Rule {
     Outside(&'static str),
     /// If other machines can reach the address.
     Reachable,
+    /// Unless it is a transport that takes nothing of the person's without being told to.
+    Kind,
 }
 
-use Rule::{Always, Harmless, Outside, Reachable, Unless};
+use Rule::{Always, Harmless, Kind, Outside, Reachable, Unless};
 
 const READS: &str = "uses a file outside its directory:";
 const LISTENS: &str = "makes a socket outside its directory:";
@@ -70,18 +72,27 @@ const RULES: &[(&str, Rule)] = &[
     ),
     ("targets.*.local_auth.user", Harmless),
     ("targets.*.local_auth.password_file", Outside(READS)),
-    ("transport.kind", Unless(&["direct", "ssh"], "runs other code, with settings of its choice:")),
+    ("targets.*.local_tls.kind", Unless(&["certificate", "local-ca"], "does something new:")),
+    ("targets.*.local_tls.cert_file", Outside(READS)),
+    ("targets.*.local_tls.key_file", Outside(READS)),
+    ("targets.*.local_tls.required", Harmless),
+    ("transport.kind", Kind),
     ("transport.path", Always("loads a library into pgferry:")),
     ("transport.sha256", Harmless),
     ("transport.via", Harmless),
     ("transport.max_opens", Harmless),
     ("transport.secrets.*.env", Always(SENDS_ENV)),
     ("transport.secrets.*.file", Always(SENDS_FILE)),
+    ("exec.command", Always("runs a command:")),
     ("ssh.host", Harmless),
     ("ssh.port", Harmless),
     ("ssh.user", Harmless),
     ("ssh.key_file", Outside("logs in with a key outside its directory:")),
     ("ssh.agent", Unless(&["false"], "logs in with the keys of your ssh-agent:")),
+    ("ssh.certificate_file", Outside(READS)),
+    ("ssh.jump", Harmless),
+    ("ssh.ssh_config", Unless(&["false"], "does what your ~/.ssh/config says for its host:")),
+    ("ssh.ssh_config_file", Always("does what another ssh_config says:")),
     ("ssh.known_hosts_file", Outside(READS)),
     ("ssh.host_key_policy", Unless(&["strict"], "believes and records host keys by itself:")),
     ("ssh.keepalive_interval", Harmless),
@@ -118,18 +129,32 @@ impl Judge<'_> {
             Some(Outside(_)) => self.inside(&value),
             // What is no address at all is refused later, and for that.
             Some(Reachable) => Listen::tcp(&value).map_or(true, |listen| listen.is_local()),
+            Some(Kind) => value == "direct" || value == "ssh" && self.modest(&keys),
         };
         if harmless {
             return None;
         }
         let words = match rule {
             Some(Always(words) | Unless(_, words) | Outside(words)) => words,
+            Some(Kind) if value == "ssh" => {
+                "may log in with your ssh keys and agent, as your ~/.ssh/config says (it has not all \
+                 of key_file, agent = false and ssh_config = false):"
+            }
+            Some(Kind) => "runs other code, with settings of its choice:",
             Some(Reachable) => "listens where other machines can connect:",
             Some(Harmless) | None => "does something that is not known to be harmless:",
         };
         let towards = self.receiver(&keys).map(|host| format!(", for {host}")).unwrap_or_default();
         let what = shown(&format!("{words} {value}{towards}"));
         Some(Power { line: entry.line, key: dotted(&entry.path), what })
+    }
+
+    /// Whether an ssh transport says what to log in with, and so leaves the person's own alone:
+    /// without these keys it takes the agent and what `~/.ssh/config` names.
+    fn modest(&self, kind: &[&str]) -> bool {
+        let Some((table, _)) = transport(kind) else { return false };
+        let off = |key| self.value(table, key) == Some(&Value::Bool(false));
+        off("agent") && off("ssh_config") && self.value(table, "key_file").is_some()
     }
 
     fn inside(&self, value: &str) -> bool {
@@ -141,7 +166,7 @@ impl Judge<'_> {
         let kind = self.text(table, "kind").unwrap_or_default();
         let of = |name| std::iter::once(name).chain(below.iter().copied()).collect::<Vec<_>>();
         // A kind called like one of the tables would find that table's rules.
-        let of_kind = (kind == "ssh").then(|| find(&of("ssh"))).flatten();
+        let of_kind = ["exec", "ssh"].contains(&kind).then(|| find(&of(kind))).flatten();
         find(&of("transport")).or(of_kind)
     }
 
@@ -156,11 +181,15 @@ impl Judge<'_> {
     }
 
     fn text(&self, table: &[&str], key: &str) -> Option<&str> {
+        self.value(table, key)?.as_str()
+    }
+
+    fn value(&self, table: &[&str], key: &str) -> Option<&Value> {
         let wanted = |entry: &&Entry| {
             let keys = entry.keys();
             keys.split_last().is_some_and(|(last, above)| *last == key && above == table)
         };
-        self.entries.iter().find(wanted)?.value.as_str()
+        self.entries.iter().find(wanted).map(|entry| &entry.value)
     }
 }
 

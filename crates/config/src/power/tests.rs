@@ -16,7 +16,7 @@ listen = ["127.0.0.1:1", "localhost:2", "[::1]:3", { unix = "run", port = 5432 }
 database = { host = "db.example", port = 5432, name = "app", address = "10.0.0.1", ca_file = "ca.pem", tls = "verify-full" }
 credential = { kind = "password", user = "app", password = "theirs" }
 local_auth = { kind = "scram", user = "me", password_file = "local.pw" }
-transport = { kind = "ssh", host = "b", port = 22, user = "u", key_file = "keys/id", agent = false, known_hosts_file = "known_hosts", host_key_policy = "strict", keepalive_interval = "15s", keepalive_max = 3, idle_timeout = "1m", sessions_per_connection = 1 }
+transport = { kind = "ssh", host = "b", port = 22, user = "u", key_file = "keys/id", agent = false, ssh_config = false, certificate_file = "keys/id-cert.pub", jump = ["a"], known_hosts_file = "known_hosts", host_key_policy = "strict", keepalive_interval = "15s", keepalive_max = 3, idle_timeout = "1m", sessions_per_connection = 1 }
 [targets.other]
 listen = "127.0.0.1:4"
 database.host = "db.example"
@@ -55,7 +55,16 @@ fn every_power_is_named_with_its_line_its_key_and_its_value() {
         ("targets.a.local_auth.password_file = \"../pw\"", "outside its directory: ../pw"),
         ("transports.t.path = \"lib.so\"", "loads a library into pgferry: lib.so"),
         ("transports.t.kind = \"exec\"", "runs other code, with settings of its choice: exec"),
-        ("transports.t = { kind = \"exec\", command = [\"sh\"] }", "transports.t.command[0]: does"),
+        (
+            "transports.t = { kind = \"exec\", command = [\"sh\"] }",
+            "t.command[0]: runs a command: sh",
+        ),
+        ("transports.t = { kind = \"exec\", other = 1 }", "t.other: does something"),
+        ("transports.t = { kind = \"ssh\", ssh_config = true }", "says for its host: true"),
+        (
+            "transports.t = { kind = \"ssh\", ssh_config_file = \"x\" }",
+            "another ssh_config says: x",
+        ),
         ("transports.t = { kind = \"admin\", listen = \"127.0.0.1:1\" }", "t.listen: does"),
         ("transports.t.secrets.x.env = \"HOME\"", "hands over the environment variable HOME"),
         ("transports.t.secrets.x.file = \"pw\"", "hands over the secret in the file pw"),
@@ -74,12 +83,25 @@ fn every_power_is_named_with_its_line_its_key_and_its_value() {
 fn a_secret_is_named_with_the_host_that_gets_it() {
     let text = "[targets.a]\ndatabase.host = \"evil.example\"\n\
                 credential = { kind = \"password\", user = \"u\", password_env = \"AWS_KEY\" }\n\
-                transport = { kind = \"ssh\", host = \"bastion.evil\", secrets.p.file = \"x\" }\n";
+                transport = { kind = \"direct\", host = \"bastion.evil\", secrets.p.file = \"x\" }\n";
     let wanted = [
         "3: targets.a.credential.password_env: hands over the environment variable AWS_KEY, for evil.example",
         "4: targets.a.transport.secrets.p.file: hands over the secret in the file x, for bastion.evil",
     ];
-    assert_eq!(asked(text), wanted);
+    let asked = asked(text);
+    assert!(wanted.iter().all(|power| asked.iter().any(|is| is == power)), "{asked:?}");
+}
+
+/// What a transport does by itself counts as much as what it is told to do.
+#[test]
+fn an_ssh_transport_that_leaves_the_agent_or_the_users_files_open_is_a_power() {
+    let modest = "transports.t = { kind = \"ssh\", host = \"b\", key_file = \"id\", agent = false, ssh_config = false }";
+    assert_eq!(asked(modest), [""; 0]);
+    for open in [", agent = false", ", ssh_config = false", ", key_file = \"id\""] {
+        let text = modest.replace(open, "");
+        let wanted = "1: transports.t.kind: may log in with your ssh keys and agent";
+        assert!(asked(&text)[0].starts_with(wanted), "{text}");
+    }
 }
 
 /// Whoever adds a key to the schema or to a plugin decides about it here, or it stays refused.
@@ -95,7 +117,8 @@ fn a_key_that_no_rule_knows_is_a_power_wherever_it_stands() {
         "transports.\"t.kind\".\"ssh.host\" = 1",
     ] {
         let asked = asked(text);
-        assert!(asked[0].contains("not known to be harmless"), "{text}: {asked:?}");
+        let unknown = |power: &String| power.contains("not known to be harmless");
+        assert!(asked.iter().any(unknown), "{text}: {asked:?}");
     }
 }
 
