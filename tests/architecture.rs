@@ -21,6 +21,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     (
         "pgferry",
         &[
+            "pgferry-aws",
             "pgferry-config",
             "pgferry-credentials",
             "pgferry-pg",
@@ -50,7 +51,8 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("pgferry-example-tcp", &["pgferry-transport-sdk"], &[]),
     ("pgferry-pg", &[], &[]),
     ("pgferry-config", &[], &[]),
-    ("pgferry-credentials", &[], &[]),
+    ("pgferry-credentials", &["pgferry-aws"], &["pgferry-simulators"]),
+    ("pgferry-aws", &[], &["pgferry-simulators"]),
     ("pgferry-telemetry", &[], &[]),
     ("pgferry-transport-abi", &[], &[]),
     ("pgferry-simulators", &[], &[]),
