@@ -26,7 +26,7 @@ pub(crate) fn check(check: &ConfigCheck, matches: &ArgMatches) -> Result<Exit, F
     let plan = document.plan().and_then(|plan| plan.select(&[])).map_err(failure)?;
     let targets = Targets::new(&plan);
     // Plugins are created and roots loaded just as a run would; no network is touched.
-    let Parts { transports, runtime, .. } = run::assemble(plan, &check.plugins)?;
+    let Parts { transports, runtime, .. } = run::assemble(plan, &check.plugins, None)?;
     runtime.block_on(transports.shutdown());
     shown.print(check.json, Some(&targets), None);
     Ok(Exit::Ok)

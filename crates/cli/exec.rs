@@ -41,7 +41,7 @@ pub(crate) fn run_with(
 ) -> Result<u8, Failure> {
     logging::install(LogFormat::Text, session.log_level);
     let (plan, access) = private(session)?;
-    let parts = run::assemble(plan, &session.plugins)?;
+    let parts = run::assemble(plan, &session.plugins, Some(&run::terminal()))?;
     let mut command = Command::new(program);
     command.args(arguments);
     serve(parts, access, command)
@@ -88,6 +88,7 @@ fn serve(parts: Parts, access: ConnInfo, command: Command) -> Result<u8, Failure
             .await
             .map_err(|error| Failure::new(Exit::Unavailable, error))?;
         let outcome = accompany(&server, access, command).await;
+        transports.stop_asking();
         server.drain(GRACE, CancellationToken::new()).await;
         transports.shutdown().await;
         outcome

@@ -7,11 +7,12 @@ use tracing_subscriber::fmt::time::SystemTime;
 
 use crate::args::{LogFormat, LogLevel};
 use crate::output;
+use crate::terminal::LogLines;
 
 /// Sends every log line of the process to standard error. Call it once.
 pub(crate) fn install(format: LogFormat, level: LogLevel) {
     let builder = tracing_subscriber::fmt()
-        .with_writer(io::stderr)
+        .with_writer(|| LogLines)
         .with_max_level(filter(level))
         .with_target(false)
         .with_timer(SystemTime);

@@ -21,6 +21,7 @@ mod plugins;
 mod psql;
 mod run;
 mod shell;
+mod terminal;
 mod url;
 mod version;
 

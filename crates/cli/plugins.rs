@@ -1,9 +1,10 @@
 //! Which plugins this program has, and where it looks for others.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use pgferry_config::{SecretSource, Transport};
-use pgferry_transport::{Entry, InstanceSpec, SearchPath};
+use pgferry_transport::{Entry, InstanceSpec, Prompt, SearchPath};
 use pgferry_transport_abi::{ABI_MAJOR, ABI_MINOR};
 
 use crate::args::PluginDirectories;
@@ -35,7 +36,10 @@ pub(crate) fn search_path(directories: &PluginDirectories) -> SearchPath {
 }
 
 /// A configured transport in the host's terms.
-pub(crate) fn instance_spec(transport: Transport) -> InstanceSpec {
+pub(crate) fn instance_spec(
+    transport: Transport,
+    prompt: Option<&Arc<dyn Prompt>>,
+) -> InstanceSpec {
     let secrets: BTreeMap<_, _> = transport
         .secrets
         .into_iter()
@@ -55,6 +59,7 @@ pub(crate) fn instance_spec(transport: Transport) -> InstanceSpec {
         sha256: transport.sha256,
         config: transport.config,
         secrets,
+        prompt: prompt.cloned(),
         via: transport.via,
         max_concurrent_opens: transport.max_opens,
     }

@@ -8,7 +8,7 @@ use pgferry_credentials::{Password, Source};
 use pgferry_pg::Operation;
 use pgferry_proxy::{Server, Target, TargetParts};
 use pgferry_telemetry::{BuildInfo, PluginInfo, Settings, Telemetry, serve_admin};
-use pgferry_transport::{PluginSource, Transports};
+use pgferry_transport::{PluginSource, Prompt, Transports};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
@@ -18,6 +18,7 @@ use tracing::{info, warn};
 
 use crate::args::{ConfigFile, PluginDirectories, Run};
 use crate::exit::{Exit, Failure};
+use crate::terminal::Terminal;
 use crate::version::{COMMIT, RUSTC, VERSION};
 use crate::{logging, observer, plugins};
 
@@ -35,7 +36,8 @@ pub(crate) fn run(run: &Run) -> Result<Exit, Failure> {
     logging::install(run.log_format, run.log_level);
     raise_open_files();
     let plan = plan(&run.config, &run.targets)?;
-    let Parts { plan, telemetry, transports, targets, runtime } = assemble(plan, &run.plugins)?;
+    let Parts { plan, telemetry, transports, targets, runtime } =
+        assemble(plan, &run.plugins, Some(&terminal()))?;
     let control = Builder::new_current_thread()
         .enable_all()
         .build()
@@ -69,8 +71,17 @@ pub(crate) fn load(config: &ConfigFile) -> Result<Plan, Failure> {
         .map_err(|error| Failure::new(Exit::Config, error))
 }
 
-/// Loads plugins, roots and local passwords. Touches no network.
-pub(crate) fn assemble(plan: Plan, plugins: &PluginDirectories) -> Result<Parts, Failure> {
+/// Whom to ask for what only a person knows.
+pub(crate) fn terminal() -> Arc<dyn Prompt> {
+    Arc::new(Terminal)
+}
+
+/// Loads plugins, roots and local passwords. Touches no network, and asks nobody.
+pub(crate) fn assemble(
+    plan: Plan,
+    plugins: &PluginDirectories,
+    prompt: Option<&Arc<dyn Prompt>>,
+) -> Result<Parts, Failure> {
     let internal = |error| Failure::new(Exit::Internal, error);
     let telemetry = Telemetry::install(build_info(), Settings::new(operations()))
         .map_err(|error| Failure::new(Exit::Internal, error))?;
@@ -83,7 +94,7 @@ pub(crate) fn assemble(plan: Plan, plugins: &PluginDirectories) -> Result<Parts,
         .map_err(internal)?;
     pgferry_transport_sdk::link(runtime.handle().clone());
     let transports = Transports::start(
-        plan.transports.iter().cloned().map(plugins::instance_spec).collect(),
+        plan.transports.iter().cloned().map(|of| plugins::instance_spec(of, prompt)).collect(),
         &plugins::linked(),
         plugins::search_path(plugins),
         Arc::new(observer::Transports::new(&telemetry, &plan)),
@@ -195,6 +206,7 @@ async fn serve(
         _ = terminate.recv() => Exit::Terminated,
     };
     telemetry.health().draining();
+    transports.stop_asking();
     info!(limit = ?plan.limits.drain, "stopping: sessions may finish; a second signal ends them");
     let now = CancellationToken::new();
     let hurry = hurry(interrupt, terminate, now.clone());

@@ -146,7 +146,10 @@ typedef struct pgferry_host {
   /* Advisory and idempotent; the callback still comes (CANCELLED, or a socket when it was too late). */
   void (*dial_cancel)(void *ctx, uint64_t dial);
 
-  /* Fetches a secret that the configuration grants to this instance; DENIED for any other name.
+  /* Fetches a secret that the configuration grants to this instance; DENIED for any other name. After the name there
+   * may be a line break and words for a person ("passphrase of key file /x"): then somebody at the program's terminal
+   * is asked for a secret that is not granted, and the answer may take minutes, longer than any open. Ask for all
+   * clients once and keep the answer; a host that cannot ask answers DENIED.
    * Reserved names: aws:credentials (the JSON of a credential_process) and aws:config (region, endpoint_url, proxy,
    * CA bundle). */
   void (*secret)(void *ctx, pgferry_op op, pgferry_str name, pgferry_bytes_cb cb, void *ud);

@@ -64,6 +64,21 @@ impl Host {
         self.secret_for(NO_OP, name, Instant::now() + SECRET_LIMIT).await
     }
 
+    /// Effect: as [`Host::secret`]; but where the configuration does not grant `name`, the person at the
+    /// program's terminal is asked for it. `words` say what it is: "passphrase of key file …".
+    ///
+    /// A person takes minutes, longer than any open: ask in a task of the instance's ([`Host::spawn`]),
+    /// for all clients once, and keep the answer.
+    ///
+    /// Errors: as of [`Host::secret`]; `DENIED` also where there is no terminal, or no answer.
+    ///
+    /// Cancel safety: the question stays; its answer is wiped.
+    pub async fn ask(&self, name: &str, words: &str) -> Result<Secret, Error> {
+        let request = format!("{name}\n{words}");
+        let answer = self.shared.border.secret(NO_OP, &request).ok_or_else(Error::cancelled)?;
+        answer.await.unwrap_or_else(|_| Err(Error::cancelled()))
+    }
+
     /// Effect: reports the state of what the streams share; operators see it as a gauge.
     pub fn state(&self, state: State, message: &str) {
         let state = match state {

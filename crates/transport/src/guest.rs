@@ -1,6 +1,5 @@
 //! A plugin's instance as the host holds it: what is under way, and whether it may be trusted.
 
-use std::collections::BTreeMap;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -20,7 +19,7 @@ use crate::secret::Secrets;
 use crate::standing::{Phase, Standing};
 use crate::tcp::Limits;
 use crate::watchdog::Watchdog;
-use crate::{Instance, Observer, OpenRequest, Purpose, SecretSource, Status, TunnelState, host};
+use crate::{Instance, Observer, OpenRequest, Purpose, Status, TunnelState, host};
 
 /// A plugin's instance.
 pub(crate) struct Guest {
@@ -48,7 +47,7 @@ struct Live {
 pub(crate) struct Setup {
     pub(crate) name: String,
     pub(crate) plugin: Arc<Plugin>,
-    pub(crate) secrets: BTreeMap<String, SecretSource>,
+    pub(crate) secrets: Secrets,
     pub(crate) via: Option<Arc<Instance>>,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) runtime: runtime::Handle,
@@ -58,7 +57,7 @@ impl Guest {
     /// Has the plugin make its instance. Blocks until it has, or until its time is over.
     pub(crate) fn create(setup: Setup, config: Option<Vec<u8>>) -> Result<Arc<Self>, LoadFailure> {
         let guest = Arc::new(Self {
-            secrets: Secrets::new(setup.name.clone(), setup.secrets),
+            secrets: setup.secrets,
             name: setup.name,
             plugin: setup.plugin,
             observer: setup.observer,
@@ -286,6 +285,7 @@ impl Guest {
         if !self.standing().advance(Phase::Draining) {
             return;
         }
+        self.secrets.stop_asking();
         for op in self.ops.waiting() {
             self.cancel(op);
         }

@@ -1,4 +1,5 @@
-//! Secrets: only those granted to an instance, read when a plugin asks, wiped afterwards.
+//! Secrets: those granted to an instance, or typed by a person; read when a plugin asks, wiped
+//! afterwards.
 
 use std::collections::BTreeMap;
 use std::ffi::c_void;
@@ -9,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pgferry_transport_abi as abi;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use zeroize::Zeroizing;
 
@@ -16,25 +18,59 @@ use crate::error::Failure;
 use crate::guest::Guest;
 use crate::plugin::borrow;
 use crate::standing::Phase;
-use crate::{SecretSource, Status};
+use crate::text::bounded;
+use crate::{Prompt, PromptError, SecretSource, Status};
 
 type Value = Zeroizing<Vec<u8>>;
 
-/// The secrets granted to an instance.
-#[derive(Debug)]
+/// The secrets granted to an instance, and whom to ask for others.
 pub(crate) struct Secrets {
     instance: String,
     granted: BTreeMap<String, SecretSource>,
+    prompt: Option<Arc<dyn Prompt>>,
+    withdrawn: CancellationToken,
 }
 
 impl Secrets {
-    pub(crate) fn new(instance: String, granted: BTreeMap<String, SecretSource>) -> Self {
-        Self { instance, granted }
+    pub(crate) fn new(
+        instance: String,
+        granted: BTreeMap<String, SecretSource>,
+        prompt: Option<Arc<dyn Prompt>>,
+    ) -> Self {
+        Self { instance, granted, prompt, withdrawn: CancellationToken::new() }
     }
 
-    /// Reads a secret. May block on a file.
-    fn read(&self, name: &str) -> Result<Value, Failure> {
-        let source = self.granted.get(name).ok_or_else(|| self.denied(name))?;
+    /// Nobody is asked from now on.
+    pub(crate) fn stop_asking(&self) {
+        self.withdrawn.cancel();
+    }
+
+    /// Reads a secret, or asks for it: a request is a name, and after a line break words for a person.
+    /// May block on a file, and for as long as a person thinks.
+    fn read(&self, request: &str) -> Result<Value, Failure> {
+        let (name, words) = request.split_once('\n').unwrap_or((request, ""));
+        match (self.granted.get(name), &self.prompt) {
+            (Some(source), _) => Self::granted(name, source),
+            (None, Some(prompt)) if !words.is_empty() => self.ask(&**prompt, name, words),
+            _ => Err(self.denied(name)),
+        }
+    }
+
+    fn ask(&self, prompt: &dyn Prompt, name: &str, words: &str) -> Result<Value, Failure> {
+        if self.withdrawn.is_cancelled() {
+            return Err(Failure::new(Status::Cancelled, "shutting down"));
+        }
+        let question =
+            format!("{} (transport {}): ", bounded(words.as_bytes(), 1024), self.instance);
+        prompt.ask(&question, &self.withdrawn).map_err(|error| match error {
+            PromptError::NoTerminal => self.denied(name),
+            PromptError::Withdrawn => Failure::new(Status::Cancelled, error.to_string()),
+            PromptError::Unanswered => Failure::new(Status::Denied, error.to_string()),
+            PromptError::Unusable(_) => Failure::new(Status::Internal, error.to_string()),
+        })
+    }
+
+    fn granted(name: &str, source: &SecretSource) -> Result<Value, Failure> {
         let unreadable = |what: String| {
             Failure::new(Status::Config, format!("the secret \"{name}\" cannot be read: {what}"))
         };
@@ -49,7 +85,7 @@ impl Secrets {
     }
 
     fn denied(&self, name: &str) -> Failure {
-        let name = crate::text::bounded(name.as_bytes(), 64);
+        let name = bounded(name.as_bytes(), 64);
         Failure::new(
             Status::Denied,
             format!(
@@ -145,7 +181,48 @@ mod tests {
     use super::*;
 
     fn secrets(name: &str, source: SecretSource) -> Secrets {
-        Secrets::new("prod-bastion".to_owned(), BTreeMap::from([(name.to_owned(), source)]))
+        asking(BTreeMap::from([(name.to_owned(), source)]), None)
+    }
+
+    fn asking(granted: BTreeMap<String, SecretSource>, prompt: Option<Arc<dyn Prompt>>) -> Secrets {
+        Secrets::new("prod-bastion".to_owned(), granted, prompt)
+    }
+
+    /// Gives the question back as the answer, if there is a terminal.
+    struct Echo {
+        terminal: bool,
+    }
+
+    impl Prompt for Echo {
+        fn ask(&self, question: &str, _: &CancellationToken) -> Result<Value, PromptError> {
+            let typed = self.terminal.then(|| Zeroizing::new(question.as_bytes().to_vec()));
+            typed.ok_or(PromptError::NoTerminal)
+        }
+    }
+
+    #[test]
+    fn a_person_is_asked_only_for_what_is_not_granted_and_has_words() {
+        let granted = [("key".to_owned(), SecretSource::Env("CARGO_PKG_NAME".to_owned()))];
+        let secrets = asking(granted.into(), Some(Arc::new(Echo { terminal: true })));
+        let text = |request| secrets.read(request).map(|value| value.to_vec());
+        assert_eq!(text("key\nthe key").unwrap(), b"pgferry-transport");
+        let question = b"the other\xef\xbf\xbdone (transport prod-bastion): ".as_slice();
+        assert_eq!(text("other\nthe other\u{fffd}one").unwrap(), question);
+        assert_eq!(text("other").unwrap_err().status, Status::Denied);
+        assert_eq!(text("other\n").unwrap_err().status, Status::Denied);
+        assert!(
+            !String::from_utf8(text("x\na\nb\x1b[2J").unwrap()).unwrap().contains(['\n', '\x1b'])
+        );
+        secrets.stop_asking();
+        assert_eq!(text("other\nthe other one").unwrap_err().status, Status::Cancelled);
+    }
+
+    #[test]
+    fn without_a_terminal_the_way_to_grant_it_is_named() {
+        let secrets = asking(BTreeMap::new(), Some(Arc::new(Echo { terminal: false })));
+        let failure = secrets.read("key\nthe key").unwrap_err();
+        assert_eq!(failure.status, Status::Denied);
+        assert!(failure.message.contains("secrets.\"key\" = "), "{}", failure.message);
     }
 
     #[test]

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::Value;
+
+use crate::Prompt;
 
 /// One transport instance to create.
 #[derive(Clone)]
@@ -23,6 +26,8 @@ pub struct InstanceSpec {
     pub config: Value,
     /// The secrets that the plugin may ask for, by the name it asks with.
     pub secrets: BTreeMap<String, SecretSource>,
+    /// Whom to ask for a secret that is not granted, where the plugin has words for a person.
+    pub prompt: Option<Arc<dyn Prompt>>,
     /// The instance through which this one dials.
     pub via: Option<String>,
     /// How many opens may be under way at once. [`InstanceSpec::DEFAULT_OPENS`] unless configured.
@@ -33,7 +38,7 @@ impl InstanceSpec {
     /// The number of opens under way at once when the configuration does not say.
     pub const DEFAULT_OPENS: usize = 16;
 
-    /// An instance with an empty configuration, no secrets and the default cap.
+    /// An instance with an empty configuration, no secrets, nobody to ask and the default cap.
     pub fn new(name: impl Into<String>, kind: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -42,6 +47,7 @@ impl InstanceSpec {
             sha256: None,
             config: Value::Object(serde_json::Map::new()),
             secrets: BTreeMap::new(),
+            prompt: None,
             via: None,
             max_concurrent_opens: Self::DEFAULT_OPENS,
         }

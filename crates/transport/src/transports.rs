@@ -15,6 +15,7 @@ use crate::instance::{DIRECT_KIND, Way};
 use crate::layers::layers;
 use crate::loader::Loader;
 use crate::plugin::Plugin;
+use crate::secret::Secrets;
 use crate::{Entry, Instance, InstanceSpec, LoadError, LoadFailure, Observer, SearchPath};
 
 /// All configured transports. Cheap to clone.
@@ -78,6 +79,13 @@ impl Transports {
         self.0.instances.values()
     }
 
+    /// Asks nobody for a secret from now on, and takes back what is being asked.
+    pub fn stop_asking(&self) {
+        for guest in self.instances().filter_map(|instance| instance.guest()) {
+            guest.secrets.stop_asking();
+        }
+    }
+
     /// Cancels every open, then destroys the instances, those on top of others first. Each has 10 s;
     /// one that does not end in that time is leaked, and logged. Streams should be closed before:
     /// a plugin may wait for its own.
@@ -123,9 +131,9 @@ impl Starting<'_> {
         let plugin = self.loader.plugin(&spec)?;
         let via = self.beneath(&spec, &plugin)?;
         let setup = Setup {
-            name: spec.name,
             plugin,
-            secrets: spec.secrets,
+            secrets: Secrets::new(spec.name.clone(), spec.secrets, spec.prompt),
+            name: spec.name,
             via,
             observer: Arc::clone(&self.observer),
             runtime: self.runtime.clone(),

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::connection::{Connection, OpenError, Place};
 use crate::dial::{Dialled, dial};
 use crate::environment::Environment;
+use crate::passphrases::Passphrases;
 use crate::route::Route;
 use crate::surroundings::Surroundings;
 
@@ -22,6 +23,7 @@ pub struct Bastion<E> {
     /// How many sessions share a connection.
     limit: usize,
     environment: E,
+    passphrases: Arc<Passphrases>,
     slot: Mutex<Slot>,
 }
 
@@ -65,7 +67,8 @@ impl<E: Environment> Bastion<E> {
     pub fn new(config: &Config, here: &Surroundings, environment: E) -> Result<Self, Error> {
         let route = Route::resolve(config, here)?;
         let limit = config.sessions_per_connection.map_or(usize::MAX, |limit| limit.get().into());
-        Ok(Self { route, limit, environment, slot: Mutex::new(Slot::Vacant) })
+        let (passphrases, slot) = (Arc::default(), Mutex::new(Slot::Vacant));
+        Ok(Self { route, limit, environment, passphrases, slot })
     }
 
     /// The way there.
@@ -117,7 +120,8 @@ impl<E: Environment> Bastion<E> {
             let outcome = match waited {
                 Err(_) => {
                     let text = format!("{bastion} could not be reached in time");
-                    return Err(Error::timeout(text));
+                    let awaited = self.passphrases.awaited();
+                    return Err(awaited.unwrap_or_else(|| Error::timeout(text)));
                 }
                 Ok(Err(_)) => return Err(Error::internal("the transport is shutting down")),
                 Ok(Ok(outcome)) => outcome.clone(),
@@ -164,7 +168,7 @@ impl<E: Environment> Bastion<E> {
     }
 
     async fn dial(self: &Arc<Self>, to: &Destination) -> Result<Connection, Error> {
-        match Box::pin(dial(&self.route, &self.environment, to)).await {
+        match Box::pin(dial(&self.route, &self.passphrases, &self.environment, to)).await {
             Ok(dialled) => {
                 let connection = dialled.connection.clone();
                 *self.lock() = Slot::Open(connection.clone());

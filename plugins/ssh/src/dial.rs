@@ -19,6 +19,7 @@ use crate::events::{Events, EventsSeen};
 use crate::hop::Hop;
 use crate::host_key::HostKeyCheck;
 use crate::identities::{self, Keys};
+use crate::passphrases::Passphrases;
 use crate::refusal;
 use crate::route::Route;
 use crate::socket::{BastionSocket, Lifeline};
@@ -38,13 +39,14 @@ pub(crate) struct Dialled {
 /// Cancel safety: dropping it gives the attempt up and closes what is open.
 pub(crate) async fn dial<E: Environment>(
     route: &Route,
+    passphrases: &Arc<Passphrases>,
     environment: &E,
     to: &Destination,
 ) -> Result<Dialled, Error> {
     // Before any server hears of us: what can fail here would only count as a failed login.
     let mut prepared = Vec::new();
     for hop in route.hops() {
-        prepared.push((hop, Prepared::load(hop, environment, to.deadline).await?));
+        prepared.push((hop, Prepared::load(hop, passphrases, environment, to.deadline).await?));
     }
     let mut chain = Chain::default();
     let mut connected = None;
@@ -70,12 +72,17 @@ struct Prepared {
 impl Prepared {
     async fn load<E: Environment>(
         hop: &Hop,
+        passphrases: &Arc<Passphrases>,
         environment: &E,
         deadline: Instant,
     ) -> Result<Self, Error> {
         let host_key = HostKeyCheck::load(hop, environment.now())?;
-        let loading = timeout_at(deadline, identities::load(hop, environment)).await;
-        let late = |_| Error::timeout(format!("the keys for {hop} could not be read in time"));
+        let loading = identities::load(hop, passphrases, environment, deadline);
+        let loading = timeout_at(deadline, loading).await;
+        let late = |_| {
+            let late = || Error::timeout(format!("the keys for {hop} could not be read in time"));
+            passphrases.awaited().unwrap_or_else(late)
+        };
         Ok(Self { host_key, keys: loading.map_err(late)?? })
     }
 }

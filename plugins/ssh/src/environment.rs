@@ -9,8 +9,8 @@ use pgferry_transport_sdk::{Error, State};
 use tokio::io::{AsyncRead, AsyncWrite};
 use zeroize::Zeroizing;
 
-/// The services of the program that carries the tunnel.
-pub trait Environment: Send + Sync + 'static {
+/// The services of the program that carries the tunnel. Its clones are the same program.
+pub trait Environment: Clone + Send + Sync + 'static {
     /// A connected socket to the bastion, or to what leads there.
     type Stream: AsyncRead + AsyncWrite + AsFd + Send + Unpin + 'static;
 
@@ -25,10 +25,14 @@ pub trait Environment: Send + Sync + 'static {
         limit: Duration,
     ) -> impl Future<Output = Result<Self::Stream, Error>> + Send;
 
-    /// The passphrase of an encrypted key file.
+    /// The passphrase of an encrypted key file: the one granted to this transport, or what a person
+    /// types who is asked for it in these words, after seconds or minutes.
     ///
-    /// Errors: none was granted to this transport, or its source failed.
-    fn passphrase(&self) -> impl Future<Output = Result<Zeroizing<String>, Error>> + Send;
+    /// Errors: none was granted and nobody can be asked, or its source failed.
+    fn passphrase(
+        &self,
+        words: &str,
+    ) -> impl Future<Output = Result<Zeroizing<String>, Error>> + Send;
 
     /// Where the ssh-agent listens, if there is one.
     fn agent_socket(&self) -> Option<PathBuf>;

@@ -2,19 +2,22 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use pgferry_transport_sdk::Error;
+use pgferry_transport_sdk::{Error, Status};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
 use russh::keys::{Certificate, PrivateKey, PublicKey};
 use tokio::net::UnixStream;
+use tokio::time::Instant;
 
 use crate::certificate::Flaw;
 use crate::certificate_file;
 use crate::environment::Environment;
 use crate::hop::{Agent, Hop, Identities, IdentityFile};
 use crate::key_file;
+use crate::passphrases::Passphrases;
 
 /// What a login is made with.
 #[derive(Default)]
@@ -39,10 +42,16 @@ pub(crate) fn agent_socket(hop: &Hop, environment: &impl Environment) -> Option<
 
 /// Reads the key files of a hop. One that is encrypted is left to the agent, if that holds the key.
 ///
-/// Errors: auth, all of them the user's to mend: a required file that cannot be used.
+/// Errors: auth, all of them the user's to mend: a required file that cannot be used. Timeout: a
+/// passphrase has not come before the deadline.
 ///
 /// Cancel safety: safe.
-pub(crate) async fn load(hop: &Hop, environment: &impl Environment) -> Result<Keys, Error> {
+pub(crate) async fn load<E: Environment>(
+    hop: &Hop,
+    passphrases: &Arc<Passphrases>,
+    environment: &E,
+    deadline: Instant,
+) -> Result<Keys, Error> {
     let mut keys = Keys::default();
     let files = &hop.identities.files;
     let held = if files.iter().any(|file| !file.required) {
@@ -52,11 +61,15 @@ pub(crate) async fn load(hop: &Hop, environment: &impl Environment) -> Result<Ke
     };
     for file in files {
         if file.required {
-            let key = key_file::load(&file.path, environment).await?;
+            let key = key_file::load(&file.path, passphrases, environment, deadline).await?;
             keys.public.push(key.public_key().clone());
             keys.private.push((file.path.clone(), key));
         } else {
-            keys.add(file, &held, environment).await;
+            let public = keys.note(file);
+            if !held_in(&held, public.as_ref()) {
+                let loading = key_file::load(&file.path, passphrases, environment, deadline);
+                keys.add(file, loading.await)?;
+            }
         }
     }
     keys.certify(&hop.identities, environment.now())?;
@@ -101,22 +114,29 @@ impl Keys {
         Ok(())
     }
 
-    async fn add(&mut self, file: &IdentityFile, held: &[PublicKey], from: &impl Environment) {
-        let name = file.path.display();
+    /// Notes the public half of a file that need not be usable.
+    fn note(&mut self, file: &IdentityFile) -> Option<PublicKey> {
         let public = public_half(&file.path);
         self.public.extend(public.clone());
-        if public.is_some_and(|key| held.iter().any(|held| held.key_data() == key.key_data())) {
-            return;
-        }
-        if !file.path.exists() {
-            self.skipped.push(format!("there is no {name}"));
-            return;
-        }
-        match key_file::load(&file.path, from).await {
+        public
+    }
+
+    fn add(&mut self, file: &IdentityFile, loaded: Result<PrivateKey, Error>) -> Result<(), Error> {
+        match loaded {
             Ok(key) => self.private.push((file.path.clone(), key)),
+            // Somebody is about to type its passphrase.
+            Err(error) if error.status() == Status::TIMEOUT => return Err(error),
+            Err(_) if !file.path.exists() => {
+                self.skipped.push(format!("there is no {}", file.path.display()));
+            }
             Err(error) => self.skipped.push(error.message().to_owned()),
         }
+        Ok(())
     }
+}
+
+fn held_in(held: &[PublicKey], key: Option<&PublicKey>) -> bool {
+    key.is_some_and(|key| held.iter().any(|held| held.key_data() == key.key_data()))
 }
 
 /// The public key that belongs to a file: beside it, in it (it may be the public half itself), or in

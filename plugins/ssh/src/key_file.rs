@@ -4,43 +4,39 @@ use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use pgferry_transport_sdk::Error;
-use russh::keys::{self, PrivateKey, decode_secret_key};
+use russh::keys::{self, Algorithm, PrivateKey, decode_secret_key};
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use crate::environment::Environment;
+use crate::passphrases::Passphrases;
 
 /// Reads the key in `path`, asking for its passphrase only if it is encrypted.
 ///
 /// Errors: auth, all of them the user's to mend: no such file, readable by others, not a key, a
-/// passphrase that is missing or wrong.
+/// passphrase that is missing or wrong. Timeout: the passphrase has not come before the deadline.
 ///
-/// Cancel safety: safe; a decryption already begun runs to its end unobserved.
-pub(crate) async fn load(path: &Path, environment: &impl Environment) -> Result<PrivateKey, Error> {
+/// Cancel safety: safe; a question stays open for whoever comes next.
+pub(crate) async fn load<E: Environment>(
+    path: &Path,
+    passphrases: &Arc<Passphrases>,
+    environment: &E,
+    deadline: Instant,
+) -> Result<PrivateKey, Error> {
     let text = read(path)?;
-    match decode_secret_key(&text, None) {
-        Ok(key) => return Ok(key),
-        Err(keys::Error::KeyIsEncrypted) => {}
-        Err(error) => return Err(not_a_key(path, &text, &error)),
-    }
-    let passphrase = environment.passphrase().await.map_err(|error| {
-        let why = error.message();
-        Error::auth(format!("key file {} is encrypted: {why}", path.display())).with_hint(
-            "configure secrets.key_passphrase of this transport, for example \
-             secrets = { key_passphrase = { env = \"…\" } }, or use agent = true",
-        )
-    })?;
-    // The key is derived with bcrypt, which is slow on purpose.
-    let decrypted =
-        tokio::task::spawn_blocking(move || decode_secret_key(&text, Some(&passphrase)));
-    match decrypted.await {
-        Ok(Ok(key)) => Ok(key),
-        Ok(Err(_)) => {
-            let text = format!("the passphrase does not open key file {}", path.display());
-            Err(Error::auth(text).with_hint("check secrets.key_passphrase of this transport"))
+    let key = match decode_secret_key(&text, None) {
+        Ok(key) => key,
+        Err(keys::Error::KeyIsEncrypted) => {
+            passphrases.open(path, text, environment, deadline).await?
         }
-        Err(error) => Err(Error::internal(format!("decrypting the key file failed: {error}"))),
+        Err(error) => return Err(not_a_key(path, &text, &error)),
+    };
+    match key.algorithm() {
+        Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256 => Err(in_a_token(path)),
+        _ => Ok(key),
     }
 }
 
@@ -73,6 +69,12 @@ fn check_mode(path: &Path, metadata: &fs::Metadata) -> Result<(), Error> {
     let name = path.display();
     let text = format!("key file {name} can be read by others (mode {mode:04o})");
     Err(Error::auth(text).with_hint(format!("run: chmod 600 {name}")))
+}
+
+fn in_a_token(path: &Path) -> Error {
+    let name = path.display();
+    Error::auth(format!("key file {name} is of a FIDO token, which alone can sign with it"))
+        .with_hint(format!("run: ssh-add {name}, and use agent = true instead of key_file"))
 }
 
 fn not_a_key(path: &Path, text: &str, error: &keys::Error) -> Error {

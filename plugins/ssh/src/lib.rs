@@ -4,7 +4,7 @@
 //! resolves the database's name and connects to it. The host key is checked against the files of
 //! known hosts, as OpenSSH does, and the login is by key: from a file or from an ssh-agent.
 //!
-//! It does not read `ssh_config`, does not ask anybody anything, and runs nothing on the bastion.
+//! It does not read `ssh_config`, asks nobody for more than a key's passphrase, and runs nothing on the bastion.
 //! It does not jump from bastion to bastion by itself: its connection comes from the program's
 //! dialler, so another transport can lie beneath it (`via`).
 //!
@@ -45,6 +45,7 @@ mod identities;
 mod key_file;
 pub mod known_hosts;
 mod near;
+mod passphrases;
 mod refusal;
 pub mod route;
 mod signer;
@@ -93,6 +94,7 @@ impl Transport for Ssh {
 export_transport!(Ssh, "ssh");
 
 /// The program that has loaded this transport.
+#[derive(Clone)]
 struct Program(Host);
 
 impl Environment for Program {
@@ -102,8 +104,8 @@ impl Environment for Program {
         self.0.dial(host, port, limit).await
     }
 
-    async fn passphrase(&self) -> Result<Zeroizing<String>, Error> {
-        let secret = self.0.secret("key_passphrase").await?;
+    async fn passphrase(&self, words: &str) -> Result<Zeroizing<String>, Error> {
+        let secret = self.0.ask("key_passphrase", words).await?;
         Ok(Zeroizing::new(secret.expose().to_owned()))
     }
 

@@ -17,6 +17,7 @@ use crate::connection::{CloseReason, Connection};
 use crate::guest::{Guest, Setup};
 use crate::instance::{Instance, Way};
 use crate::plugin::Plugin;
+use crate::secret::Secrets;
 use crate::{LoadFailure, Observer, OpenRequest, Purpose};
 
 pub(super) struct Bench {
@@ -121,7 +122,7 @@ impl Bench {
         let setup = Setup {
             name: "check".to_owned(),
             plugin: Arc::clone(&self.plugin),
-            secrets: BTreeMap::new(),
+            secrets: Secrets::new("check".to_owned(), BTreeMap::new(), None),
             via: None,
             observer: Arc::clone(&observer),
             runtime: self.runtime.handle().clone(),

@@ -16,6 +16,7 @@ mod destinations;
 mod host_certificates;
 mod host_keys;
 mod logins;
+mod passphrases;
 mod sharing;
 mod sshd;
 mod streams;

@@ -20,8 +20,26 @@ use tokio::time::timeout;
 pub(crate) struct World {
     pub(crate) passphrase: Option<&'static str>,
     pub(crate) agent: Option<PathBuf>,
+    /// Somebody at a terminal.
+    pub(crate) person: Option<Person>,
     /// The home directory; without one, no `ssh_config` is read.
     pub(crate) home: Option<PathBuf>,
+}
+
+/// Somebody at a terminal, in the hands of the test.
+pub(crate) struct Person {
+    questions: mpsc::UnboundedSender<String>,
+    answers: tokio::sync::Mutex<mpsc::UnboundedReceiver<&'static str>>,
+}
+
+impl Person {
+    /// The person, what it is asked, and what it is to answer.
+    pub(crate) fn new()
+    -> (Self, mpsc::UnboundedReceiver<String>, mpsc::UnboundedSender<&'static str>) {
+        let (questions, asked) = mpsc::unbounded_channel();
+        let (answer, answers) = mpsc::unbounded_channel();
+        (Self { questions, answers: answers.into() }, asked, answer)
+    }
 }
 
 struct Program {
@@ -38,7 +56,8 @@ pub(crate) struct Transport {
 }
 
 /// The environment that is handed to the transport.
-pub(crate) struct Here(Program);
+#[derive(Clone)]
+pub(crate) struct Here(Arc<Program>);
 
 /// A session that is being carried: its near end, and how the carrying ends.
 pub(crate) struct Session {
@@ -53,7 +72,8 @@ impl World {
         let (tell, states) = mpsc::unbounded_channel();
         let dials = Arc::new(AtomicUsize::new(0));
         let program = Program { world: self, dials: Arc::clone(&dials), states: tell };
-        let bastion = Arc::new(Bastion::new(&config, &surroundings, Here(program)).unwrap());
+        let bastion =
+            Arc::new(Bastion::new(&config, &surroundings, Here(Arc::new(program))).unwrap());
         Transport { bastion, dials, states: Mutex::new(states) }
     }
 }
@@ -121,7 +141,11 @@ impl Environment for Here {
         dialled.map_err(|_| Error::timeout("no answer"))?.map_err(Error::from)
     }
 
-    async fn passphrase(&self) -> Result<zeroize::Zeroizing<String>, Error> {
+    async fn passphrase(&self, words: &str) -> Result<zeroize::Zeroizing<String>, Error> {
+        if let Some(person) = &self.0.world.person {
+            person.questions.send(words.to_owned()).unwrap();
+            return Ok(person.answers.lock().await.recv().await.unwrap().to_owned().into());
+        }
         let passphrase = self.0.world.passphrase;
         let refused = || Error::denied("the secret key_passphrase is not granted");
         passphrase.map(|text| text.to_owned().into()).ok_or_else(refused)
