@@ -5,7 +5,9 @@
     clippy::expect_used,
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test ends by panicking"
+    clippy::indexing_slicing,
+    clippy::unnecessary_debug_formatting,
+    reason = "a test ends by panicking, and Debug quotes paths as TOML wants them"
 )]
 
 mod support;
