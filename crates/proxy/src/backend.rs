@@ -2,6 +2,7 @@
 
 pub(crate) mod binding;
 pub(crate) mod dial;
+pub(crate) mod identity;
 pub(crate) mod login;
 pub(crate) mod scram;
 pub(crate) mod stream;

@@ -1,12 +1,17 @@
-//! The way of a `CancelRequest` to the right backend.
+//! The way of a `CancelRequest` to the right backend, on the right one of an endpoint's servers.
 
+use std::time::Duration;
+
+use pgferry_config::Endpoint;
 use pgferry_pg::CancelKey;
 use pgferry_telemetry::CancelResult;
-use pgferry_transport::Purpose;
+use pgferry_transport::{Purpose, Status};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
-use crate::backend::dial::{Path, dial};
+use crate::backend::dial::{Path, Wanted, dial};
+use crate::backend::identity::Shortcut;
+use crate::backend::stream::Backend;
 use crate::cancel_keys::Entry;
 use crate::error::ConnectionError;
 use crate::target::Target;
@@ -23,7 +28,7 @@ pub(crate) async fn cancel(target: &Target, key: &CancelKey, client_label: &str)
         Some(entry) => {
             let limit = target.limits.cancel;
             let forwarded = timeout(limit, forward(target, &entry, client_label)).await;
-            let forwarded = forwarded.unwrap_or(Err(ConnectionError::CancelTimeout(limit)));
+            let forwarded = forwarded.unwrap_or(Err(ConnectionError::CancelTimeout(limit).into()));
             forwarded.unwrap_or_else(|error| {
                 tracing::warn!(target = target.name, process_id, %error, "a query was not cancelled");
                 CancelResult::Failed
@@ -34,21 +39,81 @@ pub(crate) async fn cancel(target: &Target, key: &CancelKey, client_label: &str)
     target.metrics.cancel(result);
 }
 
+/// Why a request was not carried to its backend. Nobody but the log is told: a cancel request has no
+/// answer.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Path(#[from] ConnectionError),
+    #[error(
+        "{0} connections led to other servers of the endpoint than the session's, or its \
+         certificate has changed; none of them was told the key"
+    )]
+    OtherServers(usize),
+}
+
 /// Sends the backend's own key, unless the query it was meant for has ended: a late cancel would hit
-/// the next one.
+/// the next one. The key is for one server alone, so the connection has to have led there.
 async fn forward(
     target: &Target,
     entry: &Entry,
     client_label: &str,
-) -> Result<CancelResult, ConnectionError> {
+) -> Result<CancelResult, Failure> {
     let Some(query) = entry.activity.running() else { return Ok(CancelResult::Late) };
-    let Path { socket, closed: _closed } = dial(target, None, Purpose::Cancel, client_label)
-        .await
-        .map_err(ConnectionError::Transport)?;
-    let (mut backend, _) = target.tls.connect(socket).await?;
-    if entry.activity.running() != Some(query) {
-        return Ok(CancelResult::Late);
+    let mut shortcut = entry.server.shortcut(&target.endpoint, &target.dial);
+    let mut others = 0;
+    for pause in PAUSES {
+        tokio::time::sleep(pause).await;
+        let taken = shortcut.take();
+        let place = taken.as_ref().map_or(&target.dial, Shortcut::place);
+        let reached = reach(target, place, client_label).await;
+        if entry.activity.running() != Some(query) {
+            return Ok(CancelResult::Late);
+        }
+        let host = &place.host;
+        match reached {
+            Ok(backend) if entry.server.is_behind(&backend) => {
+                return Ok(hand_over(backend, entry).await?);
+            }
+            Ok(_other) => {
+                others += 1;
+                tracing::debug!(target = target.name, host, "cancel request: another server");
+            }
+            Err(error) if leaves_hope(taken.as_ref(), &error) => {
+                tracing::debug!(target = target.name, host, %error, "cancel request: no way there");
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
+    Err(Failure::OtherServers(others))
+}
+
+/// Whether the endpoint may lead where a shortcut did not. Where nobody answers at the very address of
+/// the session, its server is gone.
+fn leaves_hope(taken: Option<&Shortcut>, error: &ConnectionError) -> bool {
+    match taken {
+        None => false,
+        Some(Shortcut::Instance(_)) => true,
+        Some(Shortcut::Peer(_)) => !matches!(
+            error,
+            ConnectionError::Transport(error)
+                if matches!(error.status, Status::Unreachable | Status::Timeout)
+        ),
+    }
+}
+
+async fn reach(
+    target: &Target,
+    to: &Endpoint,
+    client_label: &str,
+) -> Result<Backend, ConnectionError> {
+    let wanted = Wanted { to, user: None, purpose: Purpose::Cancel, client_label };
+    let Path { socket, .. } = dial(target, &wanted).await.map_err(ConnectionError::Transport)?;
+    let (backend, _) = target.tls.connect(socket).await?;
+    Ok(backend)
+}
+
+async fn hand_over(mut backend: Backend, entry: &Entry) -> Result<CancelResult, ConnectionError> {
     let lost = |error| ConnectionError::Login(crate::backend::login::LoginError::Io(error));
     backend.write_all(&entry.theirs.encode_cancel_request()).await.map_err(lost)?;
     backend.flush().await.map_err(lost)?;
@@ -57,3 +122,16 @@ async fn forward(
     while !matches!(backend.read(&mut rest).await, Ok(0) | Err(_)) {}
     Ok(CancelResult::Forwarded)
 }
+
+/// Before each try. The first ones follow at once, because an endpoint may take turns; the later ones
+/// outlast a name server that gives the same answer for a second.
+const PAUSES: [Duration; 8] = [
+    Duration::ZERO,
+    Duration::ZERO,
+    Duration::ZERO,
+    Duration::from_millis(100),
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(1),
+];

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use pgferry_pg::CancelKey;
 use pgferry_pg::startup::ProtocolVersion;
 
+use crate::backend::identity::Identity;
+
 /// The keys of the sessions that run now, by process id.
 #[derive(Default)]
 pub(crate) struct CancelKeys(Mutex<HashMap<u32, Vec<Arc<Entry>>>>);
@@ -17,6 +19,8 @@ pub(crate) struct Entry {
     ours: CancelKey,
     /// What the database wants to see.
     pub(crate) theirs: CancelKey,
+    /// The server it is for.
+    pub(crate) server: Identity,
     pub(crate) activity: Arc<Activity>,
 }
 
@@ -68,6 +72,7 @@ impl CancelKeys {
     pub(crate) fn register(
         &self,
         theirs: CancelKey,
+        server: Identity,
         version: ProtocolVersion,
         activity: Arc<Activity>,
     ) -> Registered<'_> {
@@ -79,7 +84,7 @@ impl CancelKeys {
                 break ours;
             }
         };
-        let entry = Arc::new(Entry { ours, theirs, activity });
+        let entry = Arc::new(Entry { ours, theirs, server, activity });
         entries.push(Arc::clone(&entry));
         drop(keys);
         Registered { keys: self, entry }
@@ -106,7 +111,8 @@ mod tests {
     #[test]
     fn a_key_is_found_while_its_session_lives_and_not_after() {
         let keys = CancelKeys::default();
-        let session = keys.register(theirs(), ProtocolVersion::V3_0, Arc::default());
+        let session =
+            keys.register(theirs(), Identity::default(), ProtocolVersion::V3_0, Arc::default());
         let ours = session.key().clone();
         assert_ne!(ours, theirs(), "the database's own key stays here");
         assert_eq!(ours.process_id(), 42);
@@ -120,8 +126,10 @@ mod tests {
     #[test]
     fn two_backends_with_one_process_id_are_told_apart_by_their_secret() {
         let keys = CancelKeys::default();
-        let one = keys.register(theirs(), ProtocolVersion::V3_2, Arc::default());
-        let two = keys.register(theirs(), ProtocolVersion::V3_2, Arc::default());
+        let one =
+            keys.register(theirs(), Identity::default(), ProtocolVersion::V3_2, Arc::default());
+        let two =
+            keys.register(theirs(), Identity::default(), ProtocolVersion::V3_2, Arc::default());
         let found = keys.find(two.key()).unwrap();
         assert!(Arc::ptr_eq(&found, &two.entry));
         assert!(!Arc::ptr_eq(&found, &one.entry));

@@ -15,6 +15,9 @@ use crate::frontend::auth::{LocalAuth, LocalAuthError};
 /// One database as an application sees it, ready to serve. Shared by its connections.
 pub struct Target {
     pub(crate) name: String,
+    /// The host that TLS verifies.
+    pub(crate) endpoint: String,
+    /// Where it is dialled.
     pub(crate) dial: Endpoint,
     pub(crate) database: Option<String>,
     pub(crate) instance: Arc<Instance>,
@@ -59,6 +62,7 @@ impl Target {
         let Parts { instance, source, limits, metrics, health } = parts;
         Ok(Self {
             name: plan.name.clone(),
+            endpoint: plan.database.endpoint.host.clone(),
             dial: plan.database.dial().clone(),
             database: plan.database.name.clone(),
             // A transport that is the server itself: nothing leaves this process in between.

@@ -75,7 +75,9 @@ impl Stream {
         Self::new(Kind::Serve(Box::new(move |socket| Box::pin(serve(socket)))))
     }
 
-    /// Effect: adds a detail for the logs: `peer`, `via`, `session_id`.
+    /// Effect: adds a detail: `peer`, `via`, `session_id`. A `peer` of the form `IP:PORT` is the database
+    /// server that was reached, and cancel requests for the session are opened to it; the others are
+    /// for the logs.
     #[must_use]
     pub fn with_detail(mut self, key: &str, value: impl Into<String>) -> Self {
         self.detail.insert(key.to_owned(), json!(value.into()));

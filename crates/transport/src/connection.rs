@@ -22,10 +22,11 @@ pub struct Connection {
     pub detail: Detail,
 }
 
-/// What a transport says about the way it took. For logs and the `doctor`; nothing depends on it.
+/// What a transport says about the way it took.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Detail {
-    /// The address that was reached.
+    /// The address that was reached, as this transport can be asked for it again: a cancel request
+    /// goes there. Anything but `IP:PORT` is for people alone.
     pub peer: Option<String>,
     /// The hop in between: the bastion, the managed instance.
     pub via: Option<String>,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
+use socket2::SockRef;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
@@ -94,7 +95,11 @@ impl Instance {
                 let socket = tcp::connect(&request.host, request.port, limits)
                     .await
                     .map_err(|failure| self.error(failure))?;
-                Ok(Connection { socket, closed: CloseReason::silent(), detail: Detail::default() })
+                let peer =
+                    SockRef::from(&socket).peer_addr().ok().and_then(|peer| peer.as_socket());
+                let peer = peer.map(|peer| peer.to_string());
+                let detail = Detail { peer, ..Detail::default() };
+                Ok(Connection { socket, closed: CloseReason::silent(), detail })
             }
         }
     }

@@ -1,8 +1,9 @@
 //! A path to the database, from the target's transport.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use pgferry_config::Limits;
+use pgferry_config::Endpoint;
 use pgferry_transport::{CloseReason, Connection, OpenError, OpenRequest, Purpose, Status};
 use tokio::time::Instant;
 
@@ -13,6 +14,17 @@ use crate::target::Target;
 pub(crate) struct Path {
     pub(crate) socket: Socket,
     pub(crate) closed: CloseReason,
+    /// The address that was reached, if the transport knows it.
+    pub(crate) peer: Option<SocketAddr>,
+}
+
+/// What is asked of the transport.
+pub(crate) struct Wanted<'a> {
+    /// Where to go: the target's endpoint, or one of the servers behind it.
+    pub(crate) to: &'a Endpoint,
+    pub(crate) user: Option<&'a str>,
+    pub(crate) purpose: Purpose,
+    pub(crate) client_label: &'a str,
 }
 
 /// How long a throttled transport is left alone if it does not say itself.
@@ -21,20 +33,15 @@ const THROTTLED_PAUSE: Duration = Duration::from_millis(500);
 /// However soon a transport says that it may be asked again.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 
-/// Opens a path, within the limit of `purpose`.
+/// Opens a path, within the limit of its purpose.
 ///
 /// A refusal or an unreachable host fails at once. A transport that was throttled is asked again
 /// while there is time, and one whose peer broke the protocol is asked once more.
 ///
 /// Cancel safety: dropping it cancels the open.
-pub(crate) async fn dial(
-    target: &Target,
-    user: Option<&str>,
-    purpose: Purpose,
-    client_label: &str,
-) -> Result<Path, OpenError> {
+pub(crate) async fn dial(target: &Target, wanted: &Wanted<'_>) -> Result<Path, OpenError> {
     let limits = &target.limits;
-    let limit = match purpose {
+    let limit = match wanted.purpose {
         Purpose::Cancel => limits.cancel,
         Purpose::Session | Purpose::Probe => limits.tunnel_open,
     };
@@ -42,9 +49,9 @@ pub(crate) async fn dial(
     let mut protocol_retried = false;
     loop {
         let remaining = deadline.saturating_duration_since(Instant::now());
-        let request = request(target, limits, user, purpose, client_label, remaining);
+        let request = request(target, wanted, remaining);
         let error = match target.instance.open(request).await {
-            Ok(connection) => return path(connection),
+            Ok(connection) => return path(target, connection),
             Err(error) => error,
         };
         let pause = match error.status {
@@ -62,30 +69,27 @@ pub(crate) async fn dial(
     }
 }
 
-fn request(
-    target: &Target,
-    limits: &Limits,
-    user: Option<&str>,
-    purpose: Purpose,
-    client_label: &str,
-    limit: Duration,
-) -> OpenRequest {
+fn request(target: &Target, wanted: &Wanted<'_>, limit: Duration) -> OpenRequest {
+    let limits = &target.limits;
     OpenRequest {
-        host: target.dial.host.clone(),
-        port: target.dial.port,
+        host: wanted.to.host.clone(),
+        port: wanted.to.port,
         database: target.database.clone(),
-        user: user.map(str::to_owned),
-        purpose,
+        user: wanted.user.map(str::to_owned),
+        purpose: wanted.purpose,
         limit,
         tcp_limit: limits.tcp,
         idle_tunnel: limits.idle_tunnel,
-        client_label: Some(client_label.to_owned()),
+        client_label: Some(wanted.client_label.to_owned()),
     }
 }
 
-fn path(connection: Connection) -> Result<Path, OpenError> {
+fn path(target: &Target, connection: Connection) -> Result<Path, OpenError> {
+    // Who speaks PostgreSQL itself has no server behind an address.
+    let peer = connection.detail.peer.filter(|_| !target.instance.speaks_postgres());
+    let peer = peer.and_then(|peer| peer.parse().ok());
     match Socket::from_fd(connection.socket) {
-        Ok(socket) => Ok(Path { socket, closed: connection.closed }),
+        Ok(socket) => Ok(Path { socket, closed: connection.closed, peer }),
         Err(error) => Err(OpenError {
             status: Status::Internal,
             message: format!("the transport's socket cannot be used: {error}"),

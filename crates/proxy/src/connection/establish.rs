@@ -11,7 +11,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::timings::Timings;
-use crate::backend::dial::{Path, dial};
+use crate::backend::dial::{Path, Wanted, dial};
+use crate::backend::identity::Identity;
 use crate::backend::login::{LoggedIn, LoginError, login};
 use crate::backend::stream::{Backend, Security};
 use crate::backend::tls::TlsError;
@@ -39,6 +40,8 @@ pub(super) struct Opened {
     pub(super) startup: StartupMessage,
     pub(super) user: String,
     pub(super) logged_in: LoggedIn,
+    /// The server it is on.
+    pub(super) server: Identity,
     pub(super) path_end: PathEnd,
     pub(super) timings: Timings,
     /// Counts against the target's limit as long as the session lasts.
@@ -132,12 +135,15 @@ async fn open(
     let lease = timings.phase(metrics, Phase::Credentials, lease(target)).await?;
     let user = lease.user().to_owned();
     let path = async {
-        dial(target, Some(&user), Purpose::Session, label).await.map_err(ConnectionError::Transport)
+        let (to, user) = (&target.dial, Some(user.as_str()));
+        let wanted = Wanted { to, user, purpose: Purpose::Session, client_label: label };
+        dial(target, &wanted).await.map_err(ConnectionError::Transport)
     };
-    let Path { socket, closed: mut path_end } =
+    let Path { socket, closed: mut path_end, peer } =
         timings.phase(metrics, Phase::Transport, path).await?;
     let tls = explained(&mut path_end, tls(target, socket));
     let (backend, security) = timings.phase(metrics, Phase::Tls, tls).await?;
+    let server = Identity::of(&backend, peer, &target.endpoint);
     let began = Instant::now();
     let login = explained(&mut path_end, server_login(target, backend, security, &startup, &lease));
     let logged_in = login.await.inspect_err(|error| {
@@ -145,7 +151,7 @@ async fn open(
     })?;
     timings.passed(metrics, Phase::Auth, logged_in.authenticated_at - began);
     timings.passed(metrics, Phase::Parameters, logged_in.authenticated_at.elapsed());
-    Ok(Opened { startup, user, logged_in, path_end, timings, slot })
+    Ok(Opened { startup, user, logged_in, server, path_end, timings, slot })
 }
 
 async fn lease(target: &Target) -> Result<Lease, ConnectionError> {

@@ -36,12 +36,12 @@ pub(super) async fn run(
     thread: usize,
     drain: &Drain,
 ) -> CloseReason {
-    let Opened { startup, logged_in, mut path_end, slot: _slot, .. } = opened;
+    let Opened { startup, logged_in, server, mut path_end, slot: _slot, .. } = opened;
     let LoggedIn { mut backend, excess, greeting, cancel_key, status, .. } = logged_in;
     let activity = Arc::default();
     let registered = cancel_key.map(|theirs| {
         let version = startup.effective_version();
-        target.cancel_keys.register(theirs, version, Arc::clone(&activity))
+        target.cancel_keys.register(theirs, server, version, Arc::clone(&activity))
     });
     let session = Session::new(startup.replication());
     let session = at_rest(session, status);
