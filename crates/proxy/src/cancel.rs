@@ -66,7 +66,13 @@ async fn forward(
         tokio::time::sleep(pause).await;
         let taken = shortcut.take();
         let place = taken.as_ref().map_or(&target.dial, Shortcut::place);
-        let reached = reach(target, place, client_label).await;
+        let patience = match taken {
+            // A name that leads nowhere must leave time for the endpoint.
+            Some(Shortcut::Instance(_)) => target.limits.cancel / 4,
+            Some(Shortcut::Peer(_)) | None => target.limits.cancel,
+        };
+        let reached = timeout(patience, reach(target, place, client_label)).await;
+        let reached = reached.unwrap_or(Err(ConnectionError::CancelTimeout(patience)));
         if entry.activity.running() != Some(query) {
             return Ok(CancelResult::Late);
         }

@@ -21,6 +21,7 @@ use crate::{
 pub struct Builder {
     listen: Option<IpAddr>,
     presented: Presented,
+    instance: Option<String>,
     settings: Vec<(String, String)>,
     hba: Vec<String>,
 }
@@ -45,6 +46,7 @@ impl Default for Builder {
         Self {
             listen: Some(LOOPBACK),
             presented: Presented::Right,
+            instance: None,
             settings: Vec::new(),
             hba: Vec::new(),
         }
@@ -70,6 +72,13 @@ impl Builder {
     #[must_use]
     pub fn present(mut self, presented: Presented) -> Self {
         self.presented = presented;
+        self
+    }
+
+    /// Names this instance in the right certificate, too, behind [`SERVER_NAME`].
+    #[must_use]
+    pub fn instance(mut self, name: &str) -> Self {
+        self.instance = Some(name.to_owned());
         self
     }
 
@@ -146,7 +155,9 @@ impl Builder {
     fn certify(&self, directory: &Path) -> Result<(), Error> {
         let authority = Authority::new("pgferry throwaway CA")?;
         write(&directory.join("ca.pem"), &authority.pem())?;
-        let Some(certificate) = self.presented.issue(&authority)? else { return Ok(()) };
+        let Some(certificate) = self.presented.issue(&authority, self.instance.as_deref())? else {
+            return Ok(());
+        };
         write(&directory.join("server.pem"), certificate.pem())?;
         let key = directory.join("server.key");
         write(&key, certificate.key_pem())?;
@@ -158,9 +169,14 @@ impl Builder {
 }
 
 impl Presented {
-    fn issue(self, trusted: &Authority) -> Result<Option<Certificate>, Error> {
+    fn issue(
+        self,
+        trusted: &Authority,
+        instance: Option<&str>,
+    ) -> Result<Option<Certificate>, Error> {
+        let names: Vec<&str> = [SERVER_NAME].into_iter().chain(instance).collect();
         match self {
-            Self::Right => trusted.issue(&[SERVER_NAME]),
+            Self::Right => trusted.issue(&names),
             Self::WrongName => trusted.issue(&[WRONG_NAME]),
             Self::WrongAuthority => Authority::new("nobody's CA")?.issue(&[SERVER_NAME]),
             Self::Expired => trusted.issue_expired(&[SERVER_NAME]),
