@@ -21,6 +21,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
 use std::sync::Arc;
 
 use pgferry_simulators::Role;
+use rustix::process::{Pid, Signal, kill_process};
 use support::client::Wire;
 use support::pgferry::{Pgferry, binary, write_config};
 use support::shared::Shared;
@@ -118,6 +119,11 @@ impl Running {
 
     fn write(&mut self, keys: &str) {
         self.stdin.as_mut().unwrap().write_all(keys.as_bytes()).expect("it reads");
+    }
+
+    fn signal(&self, signal: Signal) {
+        let id = Pid::from_raw(self.process.id().cast_signed()).unwrap();
+        kill_process(id, signal).unwrap();
     }
 
     /// Ends its input. Gives the exit code and what it still printed.
@@ -222,6 +228,38 @@ fn a_target_that_does_not_work_is_told_by_the_client() {
     assert!(said.contains("FATAL:  ") && said.contains("HINT:  "), "{said}");
     let own = said.lines().filter(|line| line.contains(" WARN ") || line.contains("ERROR "));
     assert!(own.count() <= 1, "{said}");
+}
+
+#[test]
+fn a_signal_to_pgferry_alone_reaches_the_child_once_and_the_childs_code_comes_back() {
+    let stage = Stage::get();
+    let script = "for s in HUP INT QUIT TERM USR1 USR2; do trap \"echo got $s\" $s; done
+                  echo ready; while read line; do echo read $line; done; exit 5";
+    let mut child = Running::start(&mut stage.exec("dev", &["bash", "-c", script]));
+    child.see("ready");
+    let signals = [
+        (Signal::HUP, "HUP"),
+        (Signal::INT, "INT"),
+        (Signal::QUIT, "QUIT"),
+        (Signal::TERM, "TERM"),
+        (Signal::USR1, "USR1"),
+        (Signal::USR2, "USR2"),
+    ];
+    for (signal, name) in signals {
+        child.signal(signal);
+        // A shell looks at its traps between two commands.
+        child.write("line\n");
+        let mut lines = [child.line(), child.line()];
+        lines.sort();
+        assert_eq!(lines, [format!("got {name}"), "read line".to_owned()]);
+    }
+    assert_eq!(child.end(), (Some(5), vec![]));
+
+    let mut child = stage.waiting("dev");
+    child.environment();
+    child.signal(Signal::TERM);
+    // Its input stays open: nothing else ends it.
+    assert_eq!(child.process.wait().unwrap().code(), Some(143));
 }
 
 #[test]

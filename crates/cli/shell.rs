@@ -72,3 +72,43 @@ fn json(variables: &[Variable]) -> Zeroizing<String> {
         .map(|(name, value)| ((*name).to_owned(), Value::String(value.to_string())));
     Zeroizing::new(format!("{:#}", Value::Object(members.collect::<Map<_, _>>())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(shell: Shell, value: &str) -> String {
+        let variables = [("PGUSER", Zeroizing::new(value.to_owned()))];
+        let text = settings(shell, &variables);
+        text.lines().last().map(str::to_owned).unwrap_or_default()
+    }
+
+    #[test]
+    fn each_language_has_its_own_quotes() {
+        let value = r#"a'b\c"d$e"#;
+        assert_eq!(line(Shell::Sh, value), r#"export PGUSER='a'\''b\c"d$e'"#);
+        assert_eq!(line(Shell::Fish, value), r#"set -gx PGUSER 'a\'b\\c"d$e';"#);
+        assert_eq!(line(Shell::Pwsh, value), r#"$Env:PGUSER = 'a''b\c"d$e'"#);
+        assert_eq!(line(Shell::Dotenv, value), r#"PGUSER="a'b\\c\"d\$e""#);
+    }
+
+    #[test]
+    fn powershells_typographic_quotes_are_doubled_too() {
+        assert_eq!(line(Shell::Pwsh, "a\u{2019}b"), "$Env:PGUSER = 'a\u{2019}\u{2019}b'");
+    }
+
+    #[test]
+    fn a_dotenv_value_has_quotes_only_where_it_needs_them() {
+        let url = "postgresql://a%20b:c@127.0.0.1:1/d?sslmode=disable";
+        assert_eq!(line(Shell::Dotenv, url), format!("PGUSER={url}"));
+        assert_eq!(line(Shell::Dotenv, "a b#c"), "PGUSER='a b#c'");
+    }
+
+    #[test]
+    fn shells_unset_what_would_lead_elsewhere() {
+        for shell in [Shell::Sh, Shell::Fish, Shell::Pwsh] {
+            let text = settings(shell, &[]);
+            assert!(text.contains("PGHOSTADDR") && text.contains("PGSERVICE"), "{}", *text);
+        }
+    }
+}
