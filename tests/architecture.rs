@@ -24,6 +24,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
             "pgferry-aws",
             "pgferry-config",
             "pgferry-credentials",
+            "pgferry-local-ca",
             "pgferry-pg",
             "pgferry-plugin-ssh",
             "pgferry-proxy",
@@ -39,6 +40,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
         &[
             "pgferry-config",
             "pgferry-credentials",
+            "pgferry-local-ca",
             "pgferry-pg",
             "pgferry-telemetry",
             "pgferry-transport",
@@ -53,6 +55,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("pgferry-config", &[], &[]),
     ("pgferry-credentials", &["pgferry-aws"], &["pgferry-simulators"]),
     ("pgferry-aws", &[], &["pgferry-simulators"]),
+    ("pgferry-local-ca", &[], &[]),
     ("pgferry-telemetry", &[], &[]),
     ("pgferry-transport-abi", &[], &[]),
     ("pgferry-simulators", &[], &[]),

@@ -194,7 +194,7 @@ fn the_version_is_shown_as_text_and_as_json() {
 
 #[test]
 fn the_help_of_every_command_is_as_recorded() {
-    let commands: [&[&str]; 14] = [
+    let commands: [&[&str]; 15] = [
         &[],
         &["run"],
         &["exec"],
@@ -208,6 +208,7 @@ fn the_help_of_every_command_is_as_recorded() {
         &["plugin"],
         &["plugin", "list"],
         &["plugin", "check"],
+        &["local-ca"],
         &["version"],
     ];
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");

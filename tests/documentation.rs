@@ -94,6 +94,8 @@ const PLACES: &[&str] = &[
     "[relay]\nxyzzy = 1",
     "[limits]\nxyzzy = \"1s\"",
     "local_auth = { kind = \"scram\", password_file = \"pw\", xyzzy = 1 }",
+    "local_tls = { kind = \"certificate\", cert_file = \"c\", key_file = \"k\", xyzzy = 1 }",
+    "local_tls = { kind = \"local-ca\", xyzzy = 1 }",
     "credential = { kind = \"password\", user = \"app\", xyzzy = 1 }",
     "database = { host = \"db.example\", xyzzy = 1 }",
     "[targets.dev]\nxyzzy = 1",

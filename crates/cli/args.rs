@@ -35,6 +35,8 @@ pub(crate) enum Command {
     /// Look at transport plugins.
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// Make the certificate authority for `local_tls = { kind = "local-ca" }`, or show it.
+    LocalCa(LocalCa),
     /// Print version, build and what is linked in.
     Version(Version),
 }
@@ -193,6 +195,20 @@ pub(crate) struct PluginCheck {
     /// Run the checks here: what the parent process calls.
     #[arg(long, hide = true)]
     pub(crate) in_this_process: bool,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Made once, in $XDG_DATA_HOME/pgferry/local-ca (by default below ~/.local/share); later calls show
+where it is. Its certificates are good for localhost, 127.0.0.0/8 and ::1 alone.
+
+Examples:
+  pgferry local-ca
+  export PGSSLMODE=verify-full PGSSLROOTCERT=$(pgferry local-ca --json | jq -r .certificate)")]
+pub(crate) struct LocalCa {
+    /// Print for programs.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args)]

@@ -26,7 +26,13 @@ pub(crate) fn check(check: &ConfigCheck, matches: &ArgMatches) -> Result<Exit, F
     let plan = document.plan().and_then(|plan| plan.select(&[])).map_err(failure)?;
     let targets = Targets::new(&plan);
     // Plugins are created and roots loaded just as a run would; no network is touched.
-    let Parts { transports, runtime, .. } = run::assemble(plan, &check.plugins, None)?;
+    let Parts { transports, runtime, targets: made, .. } =
+        run::assemble(plan, &check.plugins, None)?;
+    for (target, _) in &made {
+        for warning in target.warnings() {
+            output::warn(format_args!("target \"{}\": {warning}", target.name()));
+        }
+    }
     runtime.block_on(transports.shutdown());
     shown.print(check.json, Some(&targets), None);
     Ok(Exit::Ok)

@@ -64,6 +64,8 @@ fn private(session: &Session) -> Result<(Plan, ConnInfo), Failure> {
         target.listen = vec![Listen::Tcp(place)];
         let password = LocalPassword::Generated(password.clone());
         target.local_auth = LocalAuth::Scram { user: None, password };
+        // The command reaches it over loopback, and knows nothing of certificates.
+        target.local_tls = None;
     }
     plan.admin = None;
     let plan = plan.select(&[name]).map_err(invalid)?;

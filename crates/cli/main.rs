@@ -12,6 +12,7 @@ mod exec;
 mod exit;
 mod inherited;
 mod listener;
+mod local_ca;
 mod logging;
 mod observer;
 mod output;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         Command::Config(ConfigCommand::Untrust(untrust)) => config_trust::untrust(&untrust),
         Command::Plugin(PluginCommand::List(list)) => Ok(plugin_list::list(&list)),
         Command::Plugin(PluginCommand::Check(check)) => plugin_check::check(&check),
+        Command::LocalCa(arguments) => local_ca::local_ca(&arguments),
         Command::Version(version) => Ok(version::version(&version)),
     };
     outcome.unwrap_or_else(exit::Failure::tell).into()

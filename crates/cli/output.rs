@@ -34,6 +34,18 @@ pub(crate) fn remark(what: impl fmt::Display) {
     writeln!(io::stderr().lock(), "{what}").ok();
 }
 
+/// Says what should be known, though it stops nothing.
+pub(crate) fn warn(what: impl fmt::Display) {
+    let mut stderr = io::stderr().lock();
+    let written = if colour(&stderr) {
+        writeln!(stderr, "\x1b[1;33mwarning:\x1b[0m {what}")
+    } else {
+        writeln!(stderr, "warning: {what}")
+    };
+    // There is nowhere left to say it.
+    written.ok();
+}
+
 /// A tick or a cross, in colour on a terminal.
 pub(crate) fn verdict(passed: bool) -> &'static str {
     match (colour(&io::stdout()), passed) {

@@ -1,9 +1,10 @@
 //! `pgferry run`: wires the parts together and serves until a signal.
 
+use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 
 use anyhow::Context as _;
-use pgferry_config::{Credential, Listen, Plan, SecretSource};
+use pgferry_config::{Credential, Listen, LocalIdentity, LocalTls, Plan, SecretSource};
 use pgferry_credentials::{Password, Source};
 use pgferry_pg::Operation;
 use pgferry_proxy::{Server, Target, TargetParts};
@@ -20,7 +21,7 @@ use crate::args::{ConfigFile, PluginDirectories, Run};
 use crate::exit::{Exit, Failure};
 use crate::terminal::Terminal;
 use crate::version::{COMMIT, RUSTC, VERSION};
-use crate::{logging, observer, plugins};
+use crate::{local_ca, logging, observer, plugins};
 
 /// Everything that a run needs, before the first listener.
 pub(crate) struct Parts {
@@ -38,6 +39,11 @@ pub(crate) fn run(run: &Run) -> Result<Exit, Failure> {
     let plan = plan(&run.config, &run.targets)?;
     let Parts { plan, telemetry, transports, targets, runtime } =
         assemble(plan, &run.plugins, Some(&terminal()))?;
+    for (target, _) in &targets {
+        for warning in target.warnings() {
+            warn!("target \"{}\": {warning}", target.name());
+        }
+    }
     let control = Builder::new_current_thread()
         .enable_all()
         .build()
@@ -263,13 +269,12 @@ async fn admin(plan: &Plan, telemetry: &Telemetry) -> Result<tokio_util::sync::D
 
 fn announce(plan: &Plan, server: &Server) {
     for bound in server.bound() {
-        let kind = plan
-            .targets
-            .iter()
-            .find(|target| target.name == bound.target)
+        let target = plan.targets.iter().find(|target| target.name == bound.target);
+        let kind = target
             .and_then(|target| plan.transports.iter().find(|t| t.name == target.transport))
             .map_or("", |transport| transport.kind.as_str());
-        let connect = psql(&bound.address);
+        let tls = target.and_then(|target| target.local_tls.as_ref());
+        let connect = psql(&bound.address, tls);
         info!(
             "ready: target {} on {} ({kind}); connect with: {connect}",
             bound.target, bound.address
@@ -277,13 +282,21 @@ fn announce(plan: &Plan, server: &Server) {
     }
 }
 
-/// The command that connects to a listener, for copying.
-fn psql(address: &str) -> String {
+/// The command that connects to a listener, for copying. With the local CA it verifies; with a
+/// certificate of the user's own only the user knows what clients trust and call this machine, and
+/// libpq's default takes TLS where it is offered.
+fn psql(address: &str, tls: Option<&LocalTls>) -> String {
     let (host, port) = address
         .split_once("/.s.PGSQL.")
         .or_else(|| address.rsplit_once(':'))
         .unwrap_or((address, "5432"));
-    format!("psql -h {} -p {port}", host.trim_matches(['[', ']']))
+    let host = host.trim_matches(['[', ']']);
+    if let Some(LocalTls { identity: LocalIdentity::LocalCa { directory }, .. }) = tls
+        && host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+    {
+        return local_ca::psql(&pgferry_local_ca::certificate_file(directory), port);
+    }
+    format!("psql -h {host} -p {port}")
 }
 
 #[cfg(test)]
@@ -292,8 +305,16 @@ mod tests {
 
     #[test]
     fn every_kind_of_listener_has_a_command_to_copy() {
-        assert_eq!(psql("127.0.0.1:15432"), "psql -h 127.0.0.1 -p 15432");
-        assert_eq!(psql("[::1]:15432"), "psql -h ::1 -p 15432");
-        assert_eq!(psql("/run/pg/.s.PGSQL.5432"), "psql -h /run/pg -p 5432");
+        assert_eq!(psql("127.0.0.1:15432", None), "psql -h 127.0.0.1 -p 15432");
+        assert_eq!(psql("[::1]:15432", None), "psql -h ::1 -p 15432");
+        assert_eq!(psql("/run/pg/.s.PGSQL.5432", None), "psql -h /run/pg -p 5432");
+        let identity = LocalIdentity::LocalCa { directory: "/home/me/ca".into() };
+        let tls = Some(&LocalTls { identity, required: true });
+        assert_eq!(
+            psql("127.0.0.1:15432", tls),
+            "psql \"host=localhost port=15432 sslmode=verify-full sslrootcert=/home/me/ca/ca.pem\""
+        );
+        assert_eq!(psql("192.0.2.1:15432", tls), "psql -h 192.0.2.1 -p 15432");
+        assert_eq!(psql("/run/pg/.s.PGSQL.5432", tls), "psql -h /run/pg -p 5432");
     }
 }

@@ -26,7 +26,8 @@ database = { host = "db.example" }
 credential = { kind = "password", user = "app", password_env = "DEV_PASSWORD" }
 "#;
 const TOP: &[&str] = &["admin", "limits", "relay", "targets", "transports"];
-const OF_A_TARGET: &[&str] = &["listen", "database", "transport", "credential", "local_auth"];
+const OF_A_TARGET: &[&str] =
+    &["listen", "database", "transport", "credential", "local_auth", "local_tls"];
 
 /// Runs `pgferry config check` on an example. Keys of a target go into a target, what is missing is
 /// supplied: a frame, files, variables. Gives the program's words if it refuses.
@@ -47,6 +48,11 @@ pub(crate) fn check(text: &str) -> Result<Checked, String> {
     command.envs(
         supplies.variables.iter().chain(["DEV_PASSWORD".to_owned()].iter()).map(|name| (name, "x")),
     );
+    command.env("XDG_DATA_HOME", directory.path());
+    if text.contains("local-ca") {
+        let made = binary().arg("local-ca").env("XDG_DATA_HOME", directory.path()).output();
+        assert!(made.expect("the binary starts").status.success());
+    }
     // A machine without a trust store can run this test too.
     command.env("SSL_CERT_FILE", supplies.certificate());
     let output = command.output().expect("the binary starts");
@@ -96,20 +102,35 @@ impl Supplies<'_> {
     fn file(&self, key: &str, path: &str) -> String {
         let name = Path::new(path).file_name().expect("a file name");
         let file = self.directory.join(name);
-        if key == "ca_file" {
-            fs::copy(self.certificate(), &file).expect("the certificate is written");
-        } else {
-            fs::write(&file, "secret\n").expect("the file is written");
+        match key {
+            "ca_file" | "cert_file" => fs::copy(self.certificate(), &file).map(drop),
+            "key_file" => fs::copy(self.key(), &file).map(drop),
+            _ => fs::write(&file, "secret\n"),
         }
+        .expect("the file is written");
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("and made private");
         file.display().to_string()
     }
 
     /// Somebody's certificate.
     fn certificate(&self) -> String {
-        let file = self.directory.join("authority.pem");
-        let made = rcgen::generate_simple_self_signed(vec!["authority.example".to_owned()]);
-        fs::write(&file, made.expect("a certificate").cert.pem()).expect("it is written");
-        file.display().to_string()
+        self.made("authority.pem")
+    }
+
+    /// Its key.
+    fn key(&self) -> String {
+        self.made("authority.key")
+    }
+
+    fn made(&self, name: &str) -> String {
+        let (certificate, key) = ("authority.pem", "authority.key");
+        if !self.directory.join(key).exists() {
+            let made = rcgen::generate_simple_self_signed(vec!["authority.example".to_owned()]);
+            let made = made.expect("a certificate");
+            fs::write(self.directory.join(certificate), made.cert.pem()).expect("it is written");
+            let pem = made.signing_key.serialize_pem();
+            fs::write(self.directory.join(key), pem).expect("it is written");
+        }
+        self.directory.join(name).display().to_string()
     }
 }

@@ -61,19 +61,21 @@ enum Socket {
 impl Wire {
     /// Connects to `ADDRESS:PORT` or to the socket at `/a/path`. Nothing is sent.
     pub(crate) fn connect(address: &str) -> Self {
-        let socket = if address.starts_with('/') {
-            let stream = UnixStream::connect(address).expect("the socket accepts");
-            stream.set_read_timeout(Some(PATIENCE)).expect("a limit");
-            stream.set_write_timeout(Some(PATIENCE)).expect("a limit");
-            Socket::Unix(stream)
-        } else {
-            let stream = TcpStream::connect(address).expect("the port accepts");
-            stream.set_nodelay(true).expect("small writes go out at once");
-            stream.set_read_timeout(Some(PATIENCE)).expect("a limit");
-            stream.set_write_timeout(Some(PATIENCE)).expect("a limit");
-            Socket::Tcp(stream)
-        };
-        Self(BufReader::with_capacity(64 * 1024, socket))
+        if address.starts_with('/') {
+            return Self::over(UnixStream::connect(address).expect("the socket accepts"));
+        }
+        let stream = TcpStream::connect(address).expect("the port accepts");
+        stream.set_nodelay(true).expect("small writes go out at once");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a limit");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a limit");
+        Self(BufReader::with_capacity(64 * 1024, Socket::Tcp(stream)))
+    }
+
+    /// Over a connection that somebody else has made.
+    pub(crate) fn over(stream: UnixStream) -> Self {
+        stream.set_read_timeout(Some(PATIENCE)).expect("a limit");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a limit");
+        Self(BufReader::with_capacity(64 * 1024, Socket::Unix(stream)))
     }
 
     /// A session of protocol 3.0 in `app`, up to its first `ReadyForQuery`.
@@ -88,9 +90,14 @@ impl Wire {
         parameters: &[(&str, &str)],
     ) -> (Self, Vec<Message>) {
         let mut wire = Self::connect(address);
-        wire.send(&startup(version, parameters));
-        let greeting = wire.until(b'Z');
+        let greeting = wire.greet(version, parameters);
         (wire, greeting)
+    }
+
+    /// Asks for a session, and gives all the server said up to its first `ReadyForQuery`.
+    pub(crate) fn greet(&mut self, version: u32, parameters: &[(&str, &str)]) -> Vec<Message> {
+        self.send(&startup(version, parameters));
+        self.until(b'Z')
     }
 
     /// Sends bytes as they are.

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use pgferry_simulators::Role;
+use pgferry_simulators::{Authority, Role};
 
 use crate::support::message::V3_0;
 use crate::support::pgferry::Pgferry;
 use crate::support::shared::Shared;
+use crate::support::tls::{TlsClient, ca_file, local_tls};
 use crate::support::wire::{Message, Wire};
 use crate::support::world::{Way, World};
 
@@ -14,6 +15,7 @@ use crate::support::world::{Way, World};
 pub(crate) struct Stage {
     // First, so that pgferry is gone before what it leads to.
     pgferry: Pgferry,
+    tls: TlsClient,
     world: World,
 }
 
@@ -21,6 +23,24 @@ static STAGE: Shared<Stage> = Shared::new();
 
 /// The target that listens on a unix socket.
 const UNIX: &str = "unix";
+/// The target that speaks TLS with applications.
+const TLS: &str = "tls";
+
+/// Where a script connects.
+#[derive(Clone, Copy)]
+enum Door<'a> {
+    Plain(&'a str),
+    Tls(&'a TlsClient, &'a str),
+}
+
+impl Door<'_> {
+    fn connect(self) -> Wire {
+        match self {
+            Self::Plain(address) => Wire::connect(address),
+            Self::Tls(client, address) => Wire::over(client.connect(address).expect("TLS")),
+        }
+    }
+}
 
 impl Stage {
     pub(crate) fn get() -> Arc<Self> {
@@ -35,8 +55,13 @@ impl Stage {
             "listen = \"127.0.0.1:0\"",
             &format!("listen = {{ unix = {:?}, port = 5432 }}", world.directory()),
         );
+        let authority = Authority::new("local").expect("an authority");
+        let local_tls = local_tls(world.directory(), &authority, &["localhost"]);
+        config += &world.target(TLS, Way::Direct, Role::Trust);
+        config += &["local_tls = ", &local_tls, "\n"].concat();
+        let tls = TlsClient::trusting(&ca_file(world.directory(), &authority));
         let pgferry = Pgferry::start(&config);
-        Self { pgferry, world }
+        Self { pgferry, tls, world }
     }
 
     /// The database's own socket. Its roles log in there as they do behind pgferry.
@@ -60,25 +85,24 @@ impl Stage {
         self.world.postgres.query(sql).expect("the question is answered")
     }
 
-    /// Runs a script against the database, then through each transport and the unix socket, and
+    /// Runs a script against the database, then through each transport, the unix socket and TLS, and
     /// demands the same messages.
     pub(crate) fn same_everywhere(&self, script: impl Fn(&mut Scene<'_>)) {
-        let expected = self.run(&self.direct(), Role::Trust.name(), &script);
+        let expected = self.run(Door::Plain(&self.direct()), Role::Trust.name(), &script);
         let targets = Way::ALL.map(name).into_iter().chain([UNIX.to_owned()]);
         for target in targets {
-            let seen = self.run(self.pgferry.address(&target), "me", &script);
+            let seen = self.run(Door::Plain(self.pgferry.address(&target)), "me", &script);
             compare(&target, &expected, &seen);
         }
+        let seen = self.run(Door::Tls(&self.tls, self.pgferry.address(TLS)), "me", &script);
+        compare(TLS, &expected, &seen);
     }
 
-    fn run(&self, address: &str, user: &str, script: impl Fn(&mut Scene<'_>)) -> Vec<Message> {
-        let mut scene = Scene {
-            stage: self,
-            address: address.to_owned(),
-            user: user.to_owned(),
-            wire: Wire::session(address, user),
-            transcript: Vec::new(),
-        };
+    fn run(&self, door: Door<'_>, user: &str, script: impl Fn(&mut Scene<'_>)) -> Vec<Message> {
+        let mut wire = door.connect();
+        wire.greet(V3_0, &[("user", user), ("database", "app")]);
+        let mut scene =
+            Scene { stage: self, door, user: user.to_owned(), wire, transcript: Vec::new() };
         script(&mut scene);
         scene.transcript
     }
@@ -91,7 +115,7 @@ fn name(way: Way) -> String {
 /// A script's view of one run.
 pub(crate) struct Scene<'a> {
     stage: &'a Stage,
-    address: String,
+    door: Door<'a>,
     user: String,
     wire: Wire,
     transcript: Vec<Message>,
@@ -102,8 +126,8 @@ impl Scene<'_> {
     pub(crate) fn open(&mut self, parameters: &[(&str, &str)]) {
         let user = self.user.clone();
         let named = [&[("user", user.as_str()), ("database", "app")], parameters].concat();
-        let (wire, greeting) = Wire::greeted(&self.address, V3_0, &named);
-        self.wire = wire;
+        self.wire = self.door.connect();
+        let greeting = self.wire.greet(V3_0, &named);
         self.note(greeting);
     }
 

@@ -26,9 +26,10 @@ mod trust;
 pub use document::Document;
 pub use error::ConfigError;
 pub use listen::Listen;
+pub use paths::local_ca;
 pub use plan::{
-    Admin, Credential, Database, Endpoint, Limits, LocalAuth, LocalPassword, Plan, Roots, Target,
-    TlsMode,
+    Admin, Credential, Database, Endpoint, Limits, LocalAuth, LocalIdentity, LocalPassword,
+    LocalTls, Plan, Roots, Target, TlsMode,
 };
 pub use power::{Power, shown};
 pub use search::{Candidate, Found, Place, REPOSITORY_FILE, search, search_repository};

@@ -13,6 +13,16 @@ pub(crate) fn resolve(base: &Path, path: &Path) -> PathBuf {
     }
 }
 
+/// Where the local CA is kept: `$XDG_DATA_HOME/pgferry/local-ca`, by default below `~/.local/share`.
+/// `None` if neither is known.
+pub fn local_ca() -> Option<PathBuf> {
+    env::var_os("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+        .or_else(|| home().map(|home| home.join(".local/share")))
+        .map(|data| data.join("pgferry/local-ca"))
+}
+
 pub(crate) fn home() -> Option<PathBuf> {
     env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute())
 }

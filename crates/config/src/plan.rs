@@ -56,6 +56,8 @@ pub struct Target {
     pub credential: Credential,
     /// Who may connect.
     pub local_auth: LocalAuth,
+    /// TLS towards applications, if there is any.
+    pub local_tls: Option<LocalTls>,
 }
 
 /// A database endpoint.
@@ -152,6 +154,32 @@ impl Credential {
         let Self::Password { user, .. } = self;
         user
     }
+}
+
+/// TLS between applications and a target's TCP listeners.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalTls {
+    /// What pgferry shows.
+    pub identity: LocalIdentity,
+    /// Whether sessions without TLS are refused.
+    pub required: bool,
+}
+
+/// What pgferry shows to applications as its certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LocalIdentity {
+    /// The user's own.
+    Certificate {
+        /// The certificate, then those of intermediate authorities, as PEM.
+        cert_file: PathBuf,
+        /// Its private key, as PEM.
+        key_file: PathBuf,
+    },
+    /// One that the local CA of this directory issues.
+    LocalCa {
+        /// Where the CA is kept.
+        directory: PathBuf,
+    },
 }
 
 impl Plan {

@@ -45,6 +45,7 @@ pub(crate) struct Target {
     pub(crate) credential: Credential,
     #[serde(default)]
     pub(crate) local_auth: LocalAuth,
+    pub(crate) local_tls: Option<LocalTls>,
 }
 
 #[derive(Deserialize)]
@@ -129,6 +130,21 @@ pub(crate) enum LocalAuth {
         password_file: PathBuf,
     },
     Trust,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum LocalTls {
+    Certificate {
+        cert_file: PathBuf,
+        key_file: PathBuf,
+        #[serde(default)]
+        required: bool,
+    },
+    LocalCa {
+        #[serde(default)]
+        required: bool,
+    },
 }
 
 /// A secret granted to a transport: `secrets.NAME = { env = "…" }` or `{ file = "…" }`.

@@ -1,6 +1,5 @@
 //! Towards the database: a path, TLS, and the login with the swapped credential.
 
-pub(crate) mod binding;
 pub(crate) mod dial;
 pub(crate) mod identity;
 pub(crate) mod login;

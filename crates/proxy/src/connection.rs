@@ -14,8 +14,10 @@ use self::establish::Established;
 use crate::conversation::Conversation;
 use crate::error::{Blame, ConnectionError};
 use crate::farewell::farewell;
+use crate::frontend::stream::Frontend;
 use crate::relay::Drain;
 use crate::socket::Socket;
+use crate::stream::Stream;
 use crate::target::Target;
 
 /// An accepted connection, and where it belongs.
@@ -37,7 +39,7 @@ pub(crate) struct Connection {
 pub(crate) async fn serve(connection: Connection) {
     let Connection { target, socket, label, guard, thread, drain } = connection;
     let accepted = Instant::now();
-    let mut client = Conversation::new(socket);
+    let mut client = Conversation::new(Stream::Plain(socket));
     // Boxed, so that a session at rest does not carry the state of its login.
     let established =
         Box::pin(establish::establish(&target, &mut client, &label, &drain, accepted)).await;
@@ -70,12 +72,16 @@ pub(crate) async fn serve(connection: Connection) {
 /// Tells the application why there is no session, and counts and logs it.
 async fn refuse(
     target: &Target,
-    socket: &mut Socket,
+    frontend: &mut Frontend,
     error: &ConnectionError,
     label: &str,
 ) -> CloseReason {
     let hop = error.hop();
     match error.blame() {
+        // Nobody tells the application: its own side saw no more than that TLS failed.
+        Blame::Frontend if matches!(error, ConnectionError::LocalTls(_)) => {
+            warn!(target = target.name, client = label, hop, %error, "no local TLS");
+        }
         Blame::Frontend | Blame::Proxy => {
             debug!(target = target.name, client = label, hop, %error, "connection refused");
         }
@@ -92,6 +98,6 @@ async fn refuse(
         };
         target.metrics.error(Severity::Fatal, report.sql_state.as_str(), origin);
     }
-    farewell(socket, &error.last_words(&target.name)).await;
+    farewell(frontend, &error.last_words(&target.name)).await;
     error.close_reason()
 }

@@ -15,6 +15,7 @@ use crate::backend::login::LoginError;
 use crate::backend::tls::TlsError;
 use crate::conversation::ReadError;
 use crate::frontend::auth::Refused;
+use crate::frontend::tls::LocalTlsError;
 
 /// Why a connection did not become a session.
 ///
@@ -30,6 +31,9 @@ pub enum ConnectionError {
     /// A later message of the application's login does.
     #[error(transparent)]
     ClientMessage(#[from] MessageError),
+    /// No TLS with the application. It has TLS's own alert, and could read nothing else.
+    #[error(transparent)]
+    LocalTls(#[from] LocalTlsError),
     /// The application took too long to say what it wants.
     #[error("no login within {0:?}")]
     LocalLoginTimeout(Duration),
@@ -101,6 +105,7 @@ impl ConnectionError {
     pub fn hop(&self) -> &'static str {
         match self {
             Self::ClientGone | Self::Opening(_) | Self::ClientMessage(_) => "client",
+            Self::LocalTls(_) => "local tls",
             Self::LocalLoginTimeout(_) | Self::Refused(_) => "local login",
             Self::TooManyConnections(_) | Self::Draining => "pgferry",
             Self::Credentials(_) | Self::CredentialsTimeout(_) => "credentials",
@@ -120,6 +125,7 @@ impl ConnectionError {
             | Self::TlsTimeout(_)
             | Self::CancelTimeout(_)
             | Self::LoginTimeout(_) => "timeout",
+            Self::LocalTls(error) => error.label(),
             Self::Refused(_) => "refused",
             Self::TooManyConnections(_) => "too_many_connections",
             Self::Draining => "draining",
@@ -137,6 +143,7 @@ impl ConnectionError {
             Self::ClientGone
             | Self::Opening(_)
             | Self::ClientMessage(_)
+            | Self::LocalTls(_)
             | Self::LocalLoginTimeout(_)
             | Self::Refused(_) => Blame::Frontend,
             Self::TooManyConnections(_) | Self::Draining => Blame::Proxy,
@@ -158,7 +165,7 @@ impl ConnectionError {
         match self {
             Self::ClientGone => SqlState::CONNECTION_FAILURE,
             Self::Opening(error) => error.sql_state(),
-            Self::ClientMessage(_) => SqlState::PROTOCOL_VIOLATION,
+            Self::ClientMessage(_) | Self::LocalTls(_) => SqlState::PROTOCOL_VIOLATION,
             Self::Refused(Refused::WrongPassword(_) | Refused::WrongUser(_)) => {
                 SqlState::INVALID_PASSWORD
             }
@@ -193,7 +200,9 @@ impl ConnectionError {
     pub(crate) fn close_reason(&self) -> CloseReason {
         match self {
             Self::ClientGone => CloseReason::ClientLost,
-            Self::Opening(_) | Self::ClientMessage(_) => CloseReason::ProtocolError,
+            Self::Opening(_) | Self::ClientMessage(_) | Self::LocalTls(_) => {
+                CloseReason::ProtocolError
+            }
             Self::LocalLoginTimeout(_) => CloseReason::TimedOut,
             Self::Refused(_) | Self::TooManyConnections(_) => CloseReason::Refused,
             Self::Draining => CloseReason::Shutdown,
@@ -211,7 +220,10 @@ impl ConnectionError {
 
     /// What the application is told; `None` if nobody is there or it could not read it.
     pub fn report(&self, target: &str) -> Option<ErrorReport> {
-        if matches!(self, Self::ClientGone | Self::Opening(StartupError::DirectTlsNotOffered)) {
+        if matches!(
+            self,
+            Self::ClientGone | Self::LocalTls(_) | Self::Opening(StartupError::DirectTlsNotOffered)
+        ) {
             return None;
         }
         let message = match self {

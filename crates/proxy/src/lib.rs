@@ -11,6 +11,7 @@
 //! Start from [`Target`] and [`Server`].
 
 mod backend;
+mod binding;
 mod cancel;
 mod cancel_keys;
 mod clock;
@@ -23,11 +24,14 @@ mod listener;
 mod relay;
 mod server;
 mod socket;
+mod stream;
 mod target;
 
 pub use backend::login::LoginError;
 pub use backend::tls::{TlsError, TrustError};
 pub use error::{Blame, ConnectionError};
 pub use frontend::auth::{LocalAuthError, Refused, local_password};
+pub use frontend::identity::IdentityError;
+pub use frontend::tls::LocalTlsError;
 pub use server::{Bound, Server, StartError};
 pub use target::{Parts as TargetParts, Target, TargetError};

@@ -28,7 +28,7 @@ use crate::backend::stream::Backend;
 use crate::cancel_keys::Activity;
 use crate::clock::Clock;
 use crate::conversation::is_disconnect;
-use crate::socket::Socket;
+use crate::frontend::stream::Frontend;
 use crate::target::Target;
 
 /// Bytes read at once. Larger reads cost fewer system calls; beyond this nothing is gained.
@@ -75,7 +75,7 @@ pub(crate) struct Drain {
 
 /// The state of one session's relay.
 pub(crate) struct Relay<'a> {
-    frontend: &'a mut Socket,
+    frontend: &'a mut Frontend,
     backend: &'a mut Backend,
     session: Session,
     meter: Meter<'a>,
@@ -102,7 +102,7 @@ impl<'a> Relay<'a> {
     /// `session` stands at the database's first `ReadyForQuery`; the excess bytes are what was read
     /// from each side beyond the login.
     pub(crate) fn new(
-        frontend: (&'a mut Socket, Bytes),
+        frontend: (&'a mut Frontend, Bytes),
         backend: (&'a mut Backend, Bytes),
         session: Session,
         target: &'a Target,

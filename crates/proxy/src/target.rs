@@ -6,11 +6,13 @@ use pgferry_config::{Endpoint, Limits};
 use pgferry_credentials::Source;
 use pgferry_telemetry::{TargetHealth, TargetMetrics};
 use pgferry_transport::Instance;
+use rustls::pki_types::UnixTime;
 use tokio::sync::Semaphore;
 
 use crate::backend::tls::{Tls, TrustError};
 use crate::cancel_keys::CancelKeys;
 use crate::frontend::auth::{LocalAuth, LocalAuthError};
+use crate::frontend::identity::{self, IdentityError, LocalTls};
 
 /// One database as an application sees it, ready to serve. Shared by its connections.
 pub struct Target {
@@ -24,6 +26,8 @@ pub struct Target {
     pub(crate) source: Source,
     pub(crate) tls: Tls,
     pub(crate) local_auth: LocalAuth,
+    pub(crate) local_tls: Option<LocalTls>,
+    warnings: Vec<String>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) metrics: Arc<TargetMetrics>,
     pub(crate) health: TargetHealth,
@@ -54,10 +58,13 @@ pub enum TargetError {
     /// Its local password.
     #[error("local_auth: {0}")]
     LocalAuth(#[from] LocalAuthError),
+    /// Its certificate towards applications.
+    #[error("local_tls: {0}")]
+    LocalTls(#[from] IdentityError),
 }
 
 impl Target {
-    /// Loads roots and local password; touches no network.
+    /// Loads roots, local password and local certificate; touches no network.
     pub fn new(plan: &pgferry_config::Target, parts: Parts) -> Result<Self, TargetError> {
         let Parts { instance, source, limits, metrics, health } = parts;
         Ok(Self {
@@ -68,6 +75,12 @@ impl Target {
             // A transport that is the server itself: nothing leaves this process in between.
             tls: if instance.speaks_postgres() { Tls::Disabled } else { Tls::new(&plan.database)? },
             local_auth: LocalAuth::new(&plan.local_auth)?,
+            local_tls: plan
+                .local_tls
+                .as_ref()
+                .map(|tls| LocalTls::new(tls, &plan.listen))
+                .transpose()?,
+            warnings: identity::warnings(plan, UnixTime::now()),
             cancel_keys: CancelKeys::default(),
             slots: Arc::new(Semaphore::new(limits.connections)),
             instance,
@@ -81,5 +94,10 @@ impl Target {
     /// Its name in configuration, metrics and messages.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What the user should know about it, though it can be served.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 }

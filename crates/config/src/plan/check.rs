@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::{Credential, LocalAuth, LocalPassword, Plan, Roots, Target};
+use super::{Credential, LocalAuth, LocalIdentity, LocalPassword, LocalTls, Plan, Roots, Target};
 use crate::error::ConfigError;
 use crate::listen::Listen;
 use crate::secret::SecretSource;
@@ -35,6 +35,7 @@ pub(super) fn plan(plan: &Plan) -> Result<(), ConfigError> {
     distinct_listeners(plan)?;
     for target in &plan.targets {
         local_auth(plan, target)?;
+        local_tls(plan, target)?;
     }
     Ok(())
 }
@@ -77,6 +78,17 @@ fn local_auth(plan: &Plan, target: &Target) -> Result<(), ConfigError> {
     Ok(())
 }
 
+/// As with PostgreSQL, no client speaks TLS on a unix socket: there it would be without effect.
+fn local_tls(plan: &Plan, target: &Target) -> Result<(), ConfigError> {
+    let on_tcp = target.listen.iter().any(|listen| matches!(listen, Listen::Tcp(_)));
+    if target.local_tls.is_none() || on_tcp {
+        return Ok(());
+    }
+    let key = format!("targets.{}.local_tls", target.name);
+    let message = "is for TCP: no client speaks TLS on a unix socket; leave it out";
+    Err(ConfigError::meaning(&plan.file, key, message))
+}
+
 /// Every file and variable that the plan takes a secret or a root from is there, and closed to others.
 pub(super) fn secrets(plan: &Plan) -> Result<(), ConfigError> {
     plan.targets.iter().try_for_each(|target| of_target(plan, target))?;
@@ -98,8 +110,14 @@ fn of_target(plan: &Plan, target: &Target) -> Result<(), ConfigError> {
         private(file).map_err(|message| error("local_auth.password_file", message))?;
     }
     if let Roots::File(file) = &target.database.roots {
-        std::fs::metadata(file)
-            .map_err(|e| error("database.ca_file", format!("{}: {e}", file.display())))?;
+        present(file).map_err(|message| error("database.ca_file", message))?;
+    }
+    // The local CA looks after its own files.
+    if let Some(LocalTls { identity: LocalIdentity::Certificate { cert_file, key_file }, .. }) =
+        &target.local_tls
+    {
+        present(cert_file).map_err(|message| error("local_tls.cert_file", message))?;
+        private(key_file).map_err(|message| error("local_tls.key_file", message))?;
     }
     Ok(())
 }
@@ -111,6 +129,10 @@ fn grants(plan: &Plan, transport: &Transport) -> Result<(), ConfigError> {
         kept(plan, source).map_err(|message| ConfigError::meaning(&plan.file, key(), message))?;
     }
     Ok(())
+}
+
+fn present(file: &Path) -> Result<(), String> {
+    std::fs::metadata(file).map(drop).map_err(|e| format!("{}: {e}", file.display()))
 }
 
 /// Whether a secret is there, and closed to others.
@@ -144,5 +166,5 @@ fn private(file: &Path) -> Result<(), String> {
 
 #[cfg(not(unix))]
 fn private(file: &Path) -> Result<(), String> {
-    std::fs::metadata(file).map(drop).map_err(|e| format!("{}: {e}", file.display()))
+    present(file)
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{
-    Admin, Credential, Database, Endpoint, LocalAuth, LocalPassword, Plan, Roots, Target, TlsMode,
-    check,
+    Admin, Credential, Database, Endpoint, LocalAuth, LocalIdentity, LocalPassword, LocalTls, Plan,
+    Roots, Target, TlsMode, check,
 };
 use crate::error::ConfigError;
 use crate::listen::Listen;
@@ -99,7 +99,25 @@ impl Resolver<'_> {
                 LocalAuth::Scram { user, password: LocalPassword::File(file) }
             }
         };
-        Ok(Target { name, listen, database, transport, credential, local_auth })
+        let local_tls =
+            target.local_tls.map(|tls| self.local_tls(&key("local_tls"), tls)).transpose()?;
+        Ok(Target { name, listen, database, transport, credential, local_auth, local_tls })
+    }
+
+    fn local_tls(&self, key: &str, tls: schema::LocalTls) -> Result<LocalTls, ConfigError> {
+        Ok(match tls {
+            schema::LocalTls::Certificate { cert_file, key_file, required } => {
+                let cert_file = paths::resolve(self.base, &cert_file);
+                let key_file = paths::resolve(self.base, &key_file);
+                LocalTls { identity: LocalIdentity::Certificate { cert_file, key_file }, required }
+            }
+            schema::LocalTls::LocalCa { required } => {
+                let directory = paths::local_ca().ok_or_else(|| {
+                    self.error(key, "has no place for the local CA: set HOME or XDG_DATA_HOME")
+                })?;
+                LocalTls { identity: LocalIdentity::LocalCa { directory }, required }
+            }
+        })
     }
 
     fn listen(&self, key: &str, list: ListenList) -> Result<Vec<Listen>, ConfigError> {

@@ -9,6 +9,8 @@
 //! - `w`: an honest application with another password.
 //! - `x`: an honest application, and somebody on the way who changes the byte that the next byte points
 //!   at to something else.
+//!
+//! A first message that begins with `p=` goes inside TLS, to the mechanism with channel binding.
 
 use std::{num::NonZeroU32, sync::Arc};
 
@@ -18,10 +20,14 @@ use sha2::{Digest as _, Sha256};
 
 use super::take_byte;
 use crate::scram::{
-    Challenged, Exchange, MESSAGE_MAX, NONCE_RANDOM, ScramError, ServerNonce, Verifier,
+    Challenged, EndPoint, Exchange, MECHANISM, MECHANISM_PLUS, MESSAGE_MAX, NONCE_RANDOM,
+    ScramError, ServerNonce, Verifier,
 };
 
 const PASSWORD: &[u8] = b"open sesame";
+/// The hash of the certificate that is shown.
+const END_POINT: [u8; 32] = [7; 32];
+const BOUND: &str = "p=tls-server-end-point,,";
 const SALT: [u8; 16] = *b"a grain of salt!";
 
 pub(super) fn check(data: &[u8]) {
@@ -47,7 +53,7 @@ pub(super) fn check(data: &[u8]) {
 struct Client<'a> {
     first: &'a [u8],
     bare: &'a str,
-    binding: &'static str,
+    binding: String,
     /// Both halves.
     nonce: String,
     server_first: String,
@@ -59,10 +65,12 @@ impl<'a> Client<'a> {
         let (_, server_first) = challenge(first, 1).ok()?;
         assert!(first.len() <= MESSAGE_MAX, "a message too long was taken");
         let text = str::from_utf8(first).expect("text, or it would have been refused");
-        let (header, bare) = text.split_at(3);
+        let header = if text.starts_with("p=") { BOUND.len() } else { 3 };
+        let (header, bare) = text.split_at(header);
         let binding = match header {
-            "n,," => "biws",
-            "y,," => "eSws",
+            "n,," => "biws".to_owned(),
+            "y,," => "eSws".to_owned(),
+            BOUND => STANDARD.encode([BOUND.as_bytes(), &END_POINT].concat()),
             header => panic!("{header} was taken"),
         };
         let ours = bare.split(',').nth(1).and_then(|part| part.strip_prefix("r="));
@@ -131,7 +139,12 @@ impl<'a> Client<'a> {
 fn challenge(first: &[u8], random: u8) -> Result<(Challenged, String), ScramError> {
     let verifier = Verifier::derive(PASSWORD, SALT, NonZeroU32::MIN);
     let nonce = ServerNonce::from_random(&[random; NONCE_RANDOM]);
-    Exchange::new(Arc::new(verifier)).client_first(first, &nonce)
+    let (end_point, mechanism) = if first.starts_with(b"p=") {
+        (Some(EndPoint(END_POINT.to_vec())), MECHANISM_PLUS)
+    } else {
+        (None, MECHANISM)
+    };
+    Exchange::new(Arc::new(verifier), end_point).client_first(mechanism.as_bytes(), first, &nonce)
 }
 
 /// `Hi` with a single iteration.

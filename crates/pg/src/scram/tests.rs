@@ -13,21 +13,21 @@ const RFC_CLIENT_FINAL: &str = "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxF
 fn rfc() -> (Exchange, ServerNonce) {
     let salt = STANDARD.decode(RFC_SALT).unwrap().try_into().unwrap();
     let verifier = Verifier::derive(b"pencil", salt, Verifier::ITERATIONS);
-    (Exchange::new(Arc::new(verifier)), ServerNonce(RFC_NONCE.to_owned()))
+    (Exchange::new(Arc::new(verifier), None), ServerNonce(RFC_NONCE.to_owned()))
 }
 
 fn first(message: &str) -> Result<(Challenged, String), ScramError> {
     let (exchange, nonce) = rfc();
-    exchange.client_first(message.as_bytes(), &nonce)
+    exchange.client_first(MECHANISM.as_bytes(), message.as_bytes(), &nonce)
 }
 
 fn last(message: &str) -> Result<String, ScramError> {
     first(RFC_CLIENT_FIRST).unwrap().0.client_final(message.as_bytes())
 }
 
-fn cheap(password: &[u8]) -> Exchange {
+fn cheap(password: &[u8], end_point: Option<EndPoint>) -> Exchange {
     let iterations = std::num::NonZeroU32::new(2).unwrap();
-    Exchange::new(Arc::new(Verifier::derive(password, [7; 16], iterations)))
+    Exchange::new(Arc::new(Verifier::derive(password, [7; 16], iterations)), end_point)
 }
 
 #[test]
@@ -46,9 +46,13 @@ fn with_rust_postgres(
     typed: &[u8],
     binding: ChannelBinding,
 ) -> Result<(), ScramError> {
-    let mut client = ScramSha256::new(typed, binding);
+    exchange(cheap(known, None), MECHANISM, ScramSha256::new(typed, binding))
+}
+
+fn exchange(server: Exchange, mechanism: &str, mut client: ScramSha256) -> Result<(), ScramError> {
     let nonce = ServerNonce::from_random(&[3; NONCE_RANDOM]);
-    let (challenged, server_first) = cheap(known).client_first(client.message(), &nonce)?;
+    let (challenged, server_first) =
+        server.client_first(mechanism.as_bytes(), client.message(), &nonce)?;
     client.update(server_first.as_bytes()).unwrap();
     let server_final = challenged.client_final(client.message())?;
     client.finish(server_final.as_bytes()).unwrap();
@@ -82,6 +86,36 @@ fn equal_passwords_in_different_unicode_are_the_same() {
 fn channel_binding_is_refused_since_it_was_not_offered() {
     let binding = ChannelBinding::tls_server_end_point(vec![1; 32]);
     assert_eq!(with_rust_postgres(b"x", b"x", binding), Err(ScramError::ChannelBinding));
+    let plus = cheap(b"x", None).client_first(MECHANISM_PLUS.as_bytes(), b"", &rfc().1);
+    assert_eq!(plus.unwrap_err(), ScramError::Mechanism);
+}
+
+/// An exchange inside TLS, with a certificate whose hash is all ones.
+fn inside_tls(mechanism: &str, binding: ChannelBinding) -> Result<(), ScramError> {
+    let server = cheap(b"x", Some(EndPoint(vec![1; 32])));
+    exchange(server, mechanism, ScramSha256::new(b"x", binding))
+}
+
+#[test]
+fn inside_tls_a_proof_is_bound_to_the_certificate() {
+    let binding = |byte| ChannelBinding::tls_server_end_point(vec![byte; 32]);
+    assert_eq!(inside_tls(MECHANISM_PLUS, binding(1)), Ok(()));
+    assert_eq!(inside_tls(MECHANISM_PLUS, binding(2)), Err(ScramError::WrongChannel));
+    assert_eq!(inside_tls(MECHANISM, ChannelBinding::unsupported()), Ok(()));
+}
+
+#[test]
+fn inside_tls_a_client_that_did_not_see_the_offer_of_binding_is_refused() {
+    let unaware = || ChannelBinding::unrequested();
+    assert_eq!(inside_tls(MECHANISM, unaware()), Err(ScramError::Downgrade));
+    assert_eq!(inside_tls(MECHANISM_PLUS, unaware()), Err(ScramError::NoChannelBinding));
+    let unable = ChannelBinding::unsupported();
+    assert_eq!(inside_tls(MECHANISM_PLUS, unable), Err(ScramError::NoChannelBinding));
+    let bound = ChannelBinding::tls_server_end_point(vec![1; 32]);
+    assert_eq!(inside_tls(MECHANISM, bound), Err(ScramError::ChannelBinding));
+    let server = cheap(b"x", Some(EndPoint(vec![1; 32])));
+    let unique = server.client_first(MECHANISM_PLUS.as_bytes(), b"p=tls-unique,,n=,r=x", &rfc().1);
+    assert_eq!(unique.unwrap_err(), ScramError::ChannelBindingType);
 }
 
 #[test]
@@ -140,9 +174,12 @@ proptest! {
         three in "c=[a-zA-Z]{0,4},r=[ -~]{0,40},p=[a-zA-Z0-9/+=]{0,44}",
     ) {
         let nonce = ServerNonce::from_random(&[1; NONCE_RANDOM]);
-        prop_assert!(cheap(b"pw").client_first(&two, &nonce).is_err());
+        let (plain, plus) = (MECHANISM.as_bytes(), MECHANISM_PLUS.as_bytes());
+        let end_point = Some(EndPoint(vec![1; 32]));
+        prop_assert!(cheap(b"pw", None).client_first(plain, &two, &nonce).is_err());
+        prop_assert!(cheap(b"pw", end_point).client_first(plus, &two, &nonce).is_err());
         for message in [&two[..], three.as_bytes()] {
-            if let Ok((challenged, _)) = cheap(b"pw").client_first(one.as_bytes(), &nonce) {
+            if let Ok((challenged, _)) = cheap(b"pw", None).client_first(plain, one.as_bytes(), &nonce) {
                 prop_assert!(challenged.client_final(message).is_err());
             }
         }

@@ -10,9 +10,9 @@ use postgres_protocol::authentication::md5_hash;
 use postgres_protocol::authentication::sasl::ScramSha256;
 use tokio::time::Instant;
 
-use super::binding;
 use super::scram;
 use super::stream::{Backend, Security};
+use crate::binding;
 use crate::conversation::{Conversation, ReadError};
 
 /// Longest message of a login. Most are tiny; notices of login triggers may not be.

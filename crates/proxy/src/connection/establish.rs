@@ -19,7 +19,10 @@ use crate::backend::tls::TlsError;
 use crate::cancel::cancel;
 use crate::conversation::Conversation;
 use crate::error::ConnectionError;
-use crate::frontend::opening::opening;
+use crate::frontend::auth::Refused;
+use crate::frontend::opening::{Opening, opening};
+use crate::frontend::stream::Frontend;
+use crate::frontend::tls::Shown;
 use crate::relay::{Drain, REASON_LIMIT};
 use crate::socket::Socket;
 use crate::target::Target;
@@ -54,7 +57,7 @@ pub(super) struct Opened {
 /// Cancel safety: none; dropping it gives the connection up.
 pub(super) async fn establish(
     target: &Arc<Target>,
-    client: &mut Conversation<Socket>,
+    client: &mut Conversation<Frontend>,
     label: &str,
     drain: &Drain,
     accepted: Instant,
@@ -65,8 +68,18 @@ pub(super) async fn establish(
         drain.soft.cancelled().await;
         tokio::time::sleep(OPENING_GRACE).await;
     };
-    let opening = async { timeout_at(accepted + limit, opening(client)).await.map_err(in_time)? };
-    let startup = match unless(stopping, opening).await? {
+    let opening = async {
+        timeout_at(accepted + limit, opening(client, target.local_tls.as_ref()))
+            .await
+            .map_err(in_time)?
+    };
+    let opening = unless(stopping, opening).await.inspect_err(|error| {
+        if matches!(error, ConnectionError::LocalTls(_)) {
+            Timings::failed(&target.metrics, Phase::LocalLogin, accepted.elapsed(), error);
+        }
+    });
+    let Opening { outcome, shown } = opening?;
+    let startup = match outcome {
         Outcome::Startup(startup) => startup,
         Outcome::Cancel(key) => {
             target.local_auth.check_owner(&client.stream).await?;
@@ -83,7 +96,7 @@ pub(super) async fn establish(
     }
     let mut timings = Timings::default();
     let login = async {
-        let login = local_login(target, client, &startup);
+        let login = local_login(target, client, &startup, shown.as_deref());
         timeout_at(accepted + limit, login).await.map_err(in_time)?
     };
     let login = unless(drain.soft.cancelled(), login);
@@ -94,7 +107,7 @@ pub(super) async fn establish(
         .map_err(|_| ConnectionError::TooManyConnections(target.limits.connections))?;
     let opened = tokio::select! {
         opened = open(target, startup, timings, slot, label) => opened?,
-        () = client.stream.closed_by_peer() => return Err(ConnectionError::ClientGone),
+        () = client.closed_by_peer() => return Err(ConnectionError::ClientGone),
         () = drain.hard.cancelled() => return Err(ConnectionError::Draining),
     };
     Ok(Established::Session(Box::new(opened)))
@@ -111,16 +124,23 @@ async fn unless<T>(
     }
 }
 
-/// Settles the protocol version, then checks who the application is.
+/// Checks that it came by TLS where it has to, settles the protocol version, then checks who the
+/// application is.
 async fn local_login(
     target: &Target,
-    client: &mut Conversation<Socket>,
+    client: &mut Conversation<Frontend>,
     startup: &StartupMessage,
+    shown: Option<&Shown>,
 ) -> Result<(), ConnectionError> {
+    let on_tcp = matches!(client.stream.socket(), Some(Socket::Tcp(_)));
+    if shown.is_none() && on_tcp && target.local_tls.as_ref().is_some_and(|tls| tls.required) {
+        return Err(ConnectionError::Refused(Refused::NoEncryption));
+    }
     if let Some(negotiate) = startup.negotiate() {
         client.send(&negotiate.encode()).await.map_err(|_| ConnectionError::ClientGone)?;
     }
-    target.local_auth.login(client, startup).await
+    let end_point = shown.and_then(|shown| shown.end_point.clone());
+    target.local_auth.login(client, startup, end_point).await
 }
 
 /// Credential, path, TLS, login: each with its limit.

@@ -21,8 +21,8 @@ use crate::backend::stream::Backend;
 use crate::cancel_keys::Registered;
 use crate::conversation::Conversation;
 use crate::farewell::farewell;
+use crate::frontend::stream::Frontend;
 use crate::relay::{Drain, End, REASON_LIMIT, Relay};
-use crate::socket::Socket;
 use crate::target::Target;
 
 /// How long the database gets to take our goodbye.
@@ -31,7 +31,7 @@ const GOODBYE_LIMIT: Duration = Duration::from_secs(1);
 /// Hands the application the database's greeting, relays, and says the last words.
 pub(super) async fn run(
     target: &Target,
-    client: Conversation<Socket>,
+    client: Conversation<Frontend>,
     opened: Opened,
     thread: usize,
     drain: &Drain,
@@ -140,7 +140,7 @@ fn report(target: &str, end: &End, why: Option<&str>) -> Option<ErrorReport> {
 
 async fn say_goodbye(
     target: &Target,
-    frontend: &mut Socket,
+    frontend: &mut Frontend,
     backend: &mut Backend,
     end: &End,
     report: Option<&ErrorReport>,

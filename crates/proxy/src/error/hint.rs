@@ -14,6 +14,7 @@ impl ConnectionError {
             Self::ClientGone
             | Self::Opening(_)
             | Self::ClientMessage(_)
+            | Self::LocalTls(_)
             | Self::CancelTimeout(_) => None,
             Self::PathLost(_) => Some(
                 "Connect again: pgferry opens a new path. If that one breaks too, look into the log \
@@ -96,6 +97,7 @@ fn refused_hint(error: &Refused, target: &str) -> String {
             "This is pgferry's local password (local_auth of [targets.{target}]), not the \
              database's."
         ),
+        Refused::NoEncryption => "Connect with sslmode=require or stricter.".to_owned(),
         Refused::Scram(_) => {
             "The client's SCRAM-SHA-256 is at fault; try another driver version.".to_owned()
         }

@@ -15,9 +15,9 @@ use pgferry_pg::startup::StartupMessage;
 use zeroize::Zeroizing;
 
 use super::owner;
+use super::stream::Frontend;
 use crate::conversation::Conversation;
 use crate::error::ConnectionError;
-use crate::socket::Socket;
 
 /// Who may use a listener.
 #[derive(Debug)]
@@ -42,6 +42,9 @@ pub enum Refused {
     /// `scram`: a wrong password.
     #[error("password authentication failed for user \"{0}\"")]
     WrongPassword(String),
+    /// `required`: a session without TLS.
+    #[error("this target is for TLS alone, and the connection has no encryption")]
+    NoEncryption,
     /// `scram`: an exchange that does not follow its rules.
     #[error("the SCRAM exchange is broken: {0}")]
     Scram(String),
@@ -83,10 +86,11 @@ impl LocalAuth {
 
     /// Checks the peer's owner, where that is what the listener goes by. Also done for a cancel
     /// request, which carries no other proof than its key.
-    pub(crate) async fn check_owner(&self, socket: &Socket) -> Result<(), ConnectionError> {
+    pub(crate) async fn check_owner(&self, frontend: &Frontend) -> Result<(), ConnectionError> {
         if !matches!(self, Self::SameUser) {
             return Ok(());
         }
+        let socket = frontend.socket().ok_or(ConnectionError::ClientGone)?;
         let uid = owner::of(socket)
             .await
             .map_err(|error| ConnectionError::Refused(Refused::UnknownOwner(error.to_string())))?;
@@ -97,20 +101,23 @@ impl LocalAuth {
     }
 
     /// Lets the application in, or says why not. `AuthenticationOk` is not sent here: it goes out
-    /// when the database has let us in too.
+    /// when the database has let us in too. `end_point` is the certificate's hash if the
+    /// application sees one.
     ///
     /// Cancel safety: none; a half-done exchange cannot be taken up again.
     pub(crate) async fn login(
         &self,
-        client: &mut Conversation<Socket>,
+        client: &mut Conversation<Frontend>,
         startup: &StartupMessage,
+        end_point: Option<scram::EndPoint>,
     ) -> Result<(), ConnectionError> {
         match self {
             Self::Trust => Ok(()),
             Self::SameUser => self.check_owner(&client.stream).await,
             Self::Scram { user, verifier } => {
                 let name = String::from_utf8_lossy(startup.user()).into_owned();
-                scram_login(client, verifier, &name).await?;
+                let exchange = scram::Exchange::new(Arc::clone(verifier), end_point);
+                scram_login(client, exchange, &name).await?;
                 match user {
                     Some(user) if *user != name => {
                         Err(ConnectionError::Refused(Refused::WrongUser(name)))
@@ -142,18 +149,15 @@ pub fn local_password(password: &LocalPassword) -> Result<Zeroizing<Vec<u8>>, Lo
 }
 
 async fn scram_login(
-    client: &mut Conversation<Socket>,
-    verifier: &Arc<scram::Verifier>,
+    client: &mut Conversation<Frontend>,
+    exchange: scram::Exchange,
     user: &str,
 ) -> Result<(), ConnectionError> {
-    client.send(&authentication_sasl(&[scram::MECHANISM])?).await.map_err(gone)?;
+    client.send(&authentication_sasl(exchange.mechanisms())?).await.map_err(gone)?;
     let first = SaslInitialResponse::decode(&answer(client).await?)?;
-    if first.mechanism.as_ref() != scram::MECHANISM.as_bytes() {
-        return Err(broken("a mechanism was chosen that was not offered"));
-    }
     let nonce = scram::ServerNonce::from_random(&rand::random());
-    let (exchange, server_first) = scram::Exchange::new(Arc::clone(verifier))
-        .client_first(&first.data.unwrap_or_default(), &nonce)
+    let (exchange, server_first) = exchange
+        .client_first(&first.mechanism, &first.data.unwrap_or_default(), &nonce)
         .map_err(|error| scram_error(error, user))?;
     client.send(&authentication_sasl_continue(server_first.as_bytes())?).await.map_err(gone)?;
     let last = decode_sasl_response(&answer(client).await?)?;
@@ -161,7 +165,7 @@ async fn scram_login(
     client.send(&authentication_sasl_final(server_final.as_bytes())?).await.map_err(gone)
 }
 
-async fn answer(client: &mut Conversation<Socket>) -> Result<Raw, ConnectionError> {
+async fn answer(client: &mut Conversation<Frontend>) -> Result<Raw, ConnectionError> {
     Ok(client.next(ANSWER_MAX).await?)
 }
 
@@ -170,10 +174,6 @@ fn scram_error(error: scram::ScramError, user: &str) -> ConnectionError {
         scram::ScramError::WrongPassword => Refused::WrongPassword(user.to_owned()),
         other => Refused::Scram(other.to_string()),
     })
-}
-
-fn broken(what: &str) -> ConnectionError {
-    ConnectionError::Refused(Refused::Scram(what.to_owned()))
 }
 
 fn gone(_error: std::io::Error) -> ConnectionError {

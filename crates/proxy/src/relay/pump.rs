@@ -98,7 +98,8 @@ impl Pump {
 
     /// Whether the writer does not take what it is offered.
     pub(super) fn is_blocked(&self) -> bool {
-        !self.tail.is_empty()
+        // TLS takes bytes that its socket does not.
+        !self.tail.is_empty() || self.needs_flush
     }
 
     /// Whether the reader has ended.

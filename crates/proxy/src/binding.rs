@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
 
-use super::stream::Backend;
+use crate::backend::stream::Backend;
 
 /// `tls-server-end-point`: the certificate's hash by its own signature's hash function, with SHA-256
 /// in place of MD5 and SHA-1. `None` without TLS, or where the signature names no hash function.
@@ -17,7 +17,8 @@ pub(crate) fn tls_server_end_point(backend: &Backend) -> Option<Vec<u8>> {
     end_point(connection.peer_certificates()?.first()?)
 }
 
-fn end_point(certificate: &CertificateDer<'_>) -> Option<Vec<u8>> {
+/// The same of a certificate at hand.
+pub(crate) fn end_point(certificate: &CertificateDer<'_>) -> Option<Vec<u8>> {
     let parsed = Certificate::from_der(certificate).ok()?;
     // Source for the numbers: RFC 8017 appendix C, RFC 5758 section 3.2.
     match parsed.signature_algorithm().oid.to_string().as_str() {
