@@ -48,7 +48,8 @@ Examples:
   pgferry run dev                          only [targets.dev]
   pgferry run --config ./pgferry.toml --log-format json
 
-The first SIGINT or SIGTERM lets sessions finish (limits.drain), the second ends them.")]
+The first SIGINT or SIGTERM lets sessions finish (limits.drain), the second ends them. SIGHUP reads
+the configuration again: new sessions go by it, those that are open go on as they are.")]
 pub(crate) struct Run {
     /// The targets to serve; all of the file if none is named.
     #[arg(value_name = "TARGET")]

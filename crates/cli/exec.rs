@@ -80,7 +80,7 @@ fn random_password() -> Secret {
 }
 
 fn serve(parts: Parts, access: ConnInfo, command: Command) -> Result<u8, Failure> {
-    let Parts { plan, transports, targets, runtime, telemetry: _telemetry } = parts;
+    let Parts { plan, transports, targets, runtime, .. } = parts;
     let control = Builder::new_current_thread()
         .enable_all()
         .build()

@@ -26,6 +26,8 @@ pub(crate) enum Exit {
     NotExecutable = 126,
     /// A command that is not found: a shell's code.
     NotFound = 127,
+    /// Ended because its terminal was closed, after the drain.
+    HungUp = 129,
     /// Ended by SIGINT, after the drain.
     Interrupted = 130,
     /// Ended by SIGTERM, after the drain.
@@ -44,6 +46,7 @@ Exit codes:
   78   a plugin cannot be loaded
   126  exec, psql: the command cannot be executed
   127  exec, psql: the command is not found
+  129  ended because its terminal was closed, after the drain
   130  ended by SIGINT, after the drain
   143  ended by SIGTERM, after the drain
 exec and psql end with the code of their command, which may be any.";

@@ -15,7 +15,9 @@ pub(crate) fn install(format: LogFormat, level: LogLevel) {
         .with_writer(|| LogLines)
         .with_max_level(filter(level))
         .with_target(false)
-        .with_timer(SystemTime);
+        .with_timer(SystemTime)
+        // Its complaint would go to the same place, and panic where that is a closed terminal.
+        .log_internal_errors(false);
     let installed = match format {
         LogFormat::Text => builder.with_ansi(output::colour(&io::stderr())).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).with_ansi(false).try_init(),

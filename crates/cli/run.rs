@@ -1,5 +1,6 @@
 //! `pgferry run`: wires the parts together and serves until a signal.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 
@@ -7,7 +8,7 @@ use anyhow::Context as _;
 use pgferry_config::{Credential, Listen, LocalIdentity, LocalTls, Plan, SecretSource};
 use pgferry_credentials::{Password, Source};
 use pgferry_pg::Operation;
-use pgferry_proxy::{Server, Target, TargetParts};
+use pgferry_proxy::{Bound, Target, TargetParts};
 use pgferry_telemetry::{BuildInfo, PluginInfo, Settings, Telemetry, serve_admin};
 use pgferry_transport::{PluginSource, Prompt, Transports};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -19,6 +20,8 @@ use tracing::{info, warn};
 
 use crate::args::{ConfigFile, PluginDirectories, Run};
 use crate::exit::{Exit, Failure};
+use crate::hangup::Hangup;
+use crate::reload::{Draft, Origin, Serving};
 use crate::terminal::Terminal;
 use crate::version::{COMMIT, RUSTC, VERSION};
 use crate::{local_ca, logging, observer, plugins};
@@ -29,6 +32,7 @@ pub(crate) struct Parts {
     pub(crate) telemetry: Telemetry,
     pub(crate) transports: Transports,
     pub(crate) targets: Vec<(Arc<Target>, Vec<Listen>)>,
+    pub(crate) observer: Arc<observer::Transports>,
     /// Where transports run: not on the relays' threads, and not on the one that accepts.
     pub(crate) runtime: Runtime,
 }
@@ -36,19 +40,19 @@ pub(crate) struct Parts {
 pub(crate) fn run(run: &Run) -> Result<Exit, Failure> {
     logging::install(run.log_format, run.log_level);
     raise_open_files();
-    let plan = plan(&run.config, &run.targets)?;
-    let Parts { plan, telemetry, transports, targets, runtime } =
+    let origin = Origin::find(&run.config, &run.targets)?;
+    let plan = origin.read()?;
+    let Parts { plan, telemetry, transports, targets, observer, runtime } =
         assemble(plan, &run.plugins, Some(&terminal()))?;
-    for (target, _) in &targets {
-        for warning in target.warnings() {
-            warn!("target \"{}\": {warning}", target.name());
-        }
-    }
+    show_warnings(targets.iter().map(|(target, _)| target));
+    let draft = Draft { plan, transports, targets };
     let control = Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Internal, error))?;
-    let outcome = control.block_on(serve(plan, telemetry, transports, targets));
+    let outcome = control.block_on(serve(draft, telemetry, observer, origin));
+    // A reload may be under way on it: nothing waits for that.
+    control.shutdown_background();
     // Here, because a runtime must not be dropped on another one. Plugins may have threads of their
     // own: nothing waits for those.
     runtime.shutdown_background();
@@ -65,12 +69,7 @@ pub(crate) fn raise_open_files() {
     }
 }
 
-/// Finds, reads and checks the configuration.
-pub(crate) fn plan(config: &ConfigFile, targets: &[String]) -> Result<Plan, Failure> {
-    load(config)?.select(targets).map_err(|error| Failure::new(Exit::Config, error))
-}
-
-/// As [`plan`], with every target, and without a look at where they have their secrets from.
+/// Finds, reads and checks the configuration, with every target, and without a look at where they have their secrets from.
 pub(crate) fn load(config: &ConfigFile) -> Result<Plan, Failure> {
     pgferry_config::search(config.file.as_deref())
         .and_then(|found| Plan::load(&found))
@@ -99,18 +98,22 @@ pub(crate) fn assemble(
         .context("cannot start the transports' threads")
         .map_err(internal)?;
     pgferry_transport_sdk::link(runtime.handle().clone());
+    let observer = Arc::new(observer::Transports::new(&telemetry));
     let transports = Transports::start(
         plan.transports.iter().cloned().map(|of| plugins::instance_spec(of, prompt)).collect(),
         &plugins::linked(),
         plugins::search_path(plugins),
-        Arc::new(observer::Transports::new(&telemetry, &plan)),
+        Arc::<observer::Transports>::clone(&observer),
         runtime.handle().clone(),
     )
     .map_err(|error| Failure::new(Exit::Plugin, error))?;
-    show_plugins(&telemetry, &transports);
-    let targets = targets(&plan, &telemetry, &transports)
+    show_plugins(&telemetry, &transports, |_| false);
+    telemetry.health().plugins_loaded();
+    let targets = targets(&plan, &telemetry, &transports, &BTreeMap::new())
         .map_err(|error| Failure::new(Exit::Config, error))?;
-    Ok(Parts { plan, telemetry, transports, targets, runtime })
+    let followed: Vec<_> = targets.iter().map(|(target, _)| Arc::clone(target)).collect();
+    observer.follow(&followed, |_| true);
+    Ok(Parts { plan, telemetry, transports, targets, observer, runtime })
 }
 
 fn build_info() -> BuildInfo {
@@ -124,8 +127,13 @@ fn operations() -> &'static [&'static str] {
     &NAMES
 }
 
-fn show_plugins(telemetry: &Telemetry, transports: &Transports) {
-    for instance in transports.instances() {
+/// Says which plugins are behind the instances, but for those that are `known`.
+pub(crate) fn show_plugins(
+    telemetry: &Telemetry,
+    transports: &Transports,
+    known: impl Fn(&str) -> bool,
+) {
+    for instance in transports.instances().filter(|instance| !known(instance.name())) {
         let plugin = instance.plugin();
         let sha256 = match &plugin.source {
             PluginSource::Loaded { path, sha256 } => {
@@ -145,7 +153,6 @@ fn show_plugins(telemetry: &Telemetry, transports: &Transports) {
             sha256: sha256.as_deref(),
         });
     }
-    telemetry.health().plugins_loaded();
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
@@ -153,10 +160,12 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
 }
 
-fn targets(
+/// Makes the targets of a plan. They take over from those of the same name `before`.
+pub(crate) fn targets(
     plan: &Plan,
     telemetry: &Telemetry,
     transports: &Transports,
+    before: &BTreeMap<String, Arc<Target>>,
 ) -> anyhow::Result<Vec<(Arc<Target>, Vec<Listen>)>> {
     let limits = Arc::new(plan.limits.clone());
     let mut targets = Vec::with_capacity(plan.targets.len());
@@ -166,10 +175,11 @@ fn targets(
         })?;
         let parts = TargetParts {
             metrics: telemetry.target(&target.name, &instance.plugin().name),
-            health: telemetry.health().target(&target.name),
+            health: telemetry.health().prospect(&target.name),
             source: source(&target.credential),
             limits: Arc::clone(&limits),
             instance,
+            before: before.get(&target.name).cloned(),
         };
         let made = Target::new(target, parts)
             .with_context(|| format!("{}: targets.{}", plan.file.display(), target.name))?;
@@ -189,38 +199,46 @@ fn source(credential: &Credential) -> Source {
 }
 
 async fn serve(
-    plan: Plan,
+    draft: Draft,
     telemetry: Telemetry,
-    transports: Transports,
-    targets: Vec<(Arc<Target>, Vec<Listen>)>,
+    observer: Arc<observer::Transports>,
+    origin: Origin,
 ) -> Result<Exit, Failure> {
     let internal = |error: std::io::Error| Failure::new(Exit::Internal, error);
     // Before anything listens, so that a signal in between is not lost.
     let mut interrupt = signal(SignalKind::interrupt()).map_err(internal)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(internal)?;
-    let _admin = admin(&plan, &telemetry).await?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(internal)?;
+    let terminal = Hangup::expected();
+    let _admin = admin(&draft.plan, &telemetry).await?;
     let upkeep = telemetry.clone();
     tokio::spawn(async move { upkeep.upkeep_forever().await });
-    let server = Server::start(targets, plan.relay_threads)
-        .await
-        .map_err(|error| Failure::new(Exit::Unavailable, error))?;
-    // Whoever waits for the ready line may ask for the probes next.
-    telemetry.health().started();
-    announce(&plan, &server);
+    let mut serving = Serving::start(draft, telemetry.clone(), observer, origin).await?;
+    let hung_up = async {
+        loop {
+            // Several at once count as one, and one that comes during a reload starts another.
+            hangup.recv().await;
+            if terminal.has_come() {
+                break;
+            }
+            serving.reload().await;
+        }
+    };
     let exit = tokio::select! {
         _ = interrupt.recv() => Exit::Interrupted,
         _ = terminate.recv() => Exit::Terminated,
+        () = hung_up => Exit::HungUp,
     };
     telemetry.health().draining();
-    transports.stop_asking();
-    info!(limit = ?plan.limits.drain, "stopping: sessions may finish; a second signal ends them");
+    serving.stop_asking();
+    let limit = serving.drain_limit();
+    info!(?limit, "stopping: sessions may finish; a second signal ends them");
     let now = CancellationToken::new();
     let hurry = hurry(interrupt, terminate, now.clone());
     tokio::select! {
-        () = server.drain(plan.limits.drain, now) => {}
+        () = serving.stop(now) => {}
         () = hurry => {}
     }
-    transports.shutdown().await;
     info!("stopped");
     Ok(exit)
 }
@@ -267,8 +285,18 @@ async fn admin(plan: &Plan, telemetry: &Telemetry) -> Result<tokio_util::sync::D
     Ok(stop.drop_guard())
 }
 
-fn announce(plan: &Plan, server: &Server) {
-    for bound in server.bound() {
+/// Says what the user should know about targets that can be served.
+pub(crate) fn show_warnings<'a>(targets: impl Iterator<Item = &'a Arc<Target>>) {
+    for target in targets {
+        for warning in target.warnings() {
+            warn!("target \"{}\": {warning}", target.name());
+        }
+    }
+}
+
+/// Says where applications may connect.
+pub(crate) fn announce(plan: &Plan, bound: &[Bound]) {
+    for bound in bound {
         let target = plan.targets.iter().find(|target| target.name == bound.target);
         let kind = target
             .and_then(|target| plan.transports.iter().find(|t| t.name == target.transport))

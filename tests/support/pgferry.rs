@@ -6,7 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use pgferry_simulators::{Grace, Log, Process};
+use pgferry_simulators::{Grace, Log, Mark, Process};
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::PATIENCE;
@@ -78,6 +79,24 @@ impl Pgferry {
     /// How many targets have said that they listen; one may say so for several addresses.
     fn ready_targets(&self) -> usize {
         self.targets.iter().map(|(name, _)| name).collect::<BTreeSet<_>>().len()
+    }
+
+    /// Writes another configuration, has it read, and waits for the verdict: the line that says what
+    /// has changed, or why nothing has.
+    pub(crate) fn reload(&mut self, config: &str) -> String {
+        write_config(self.directory.path(), config);
+        let mark = self.log.mark();
+        self.process.signal(Signal::HUP).expect("it takes the signal");
+        let verdict = self.log.wait_for_any_after(mark, &[" reloaded: ", "not reloaded"], PATIENCE);
+        self.note_new_listeners(mark);
+        verdict.expect("a verdict")
+    }
+
+    fn note_new_listeners(&mut self, mark: Mark) {
+        let new: Vec<_> =
+            self.log.lines_after(mark).iter().filter_map(|line| ready(line)).collect();
+        self.targets.retain(|(name, _)| !new.iter().any(|(new, _)| new == name));
+        self.targets.extend(new);
     }
 
     /// The address of a target's first listener.

@@ -35,14 +35,14 @@ pub struct Plan {
 }
 
 /// Where metrics and health are served.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admin {
     /// A loopback address: the listener has no login.
     pub listen: SocketAddr,
 }
 
 /// One database as an application sees it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// Its name in configuration, metrics and messages.
     pub name: String,
@@ -61,7 +61,7 @@ pub struct Target {
 }
 
 /// A database endpoint.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Database {
     /// Its own name and port: what TLS verifies and tokens are signed for.
     pub endpoint: Endpoint,

@@ -1,5 +1,6 @@
 //! The way of a `CancelRequest` to the right backend, on the right one of an endpoint's servers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pgferry_config::Endpoint;
@@ -12,7 +13,7 @@ use tokio::time::timeout;
 use crate::backend::dial::{Path, Wanted, dial};
 use crate::backend::identity::Shortcut;
 use crate::backend::stream::Backend;
-use crate::cancel_keys::Entry;
+use crate::cancel_keys::Meant;
 use crate::error::ConnectionError;
 use crate::target::Target;
 
@@ -23,11 +24,11 @@ use crate::target::Target;
 /// Cancel safety: dropping it gives the request up.
 pub(crate) async fn cancel(target: &Target, key: &CancelKey, client_label: &str) {
     let process_id = key.process_id();
-    let result = match target.cancel_keys.find(key) {
+    let result = match target.sessions.cancel_keys.find(key) {
         None => CancelResult::NotFound,
-        Some(entry) => {
+        Some(meant) => {
             let limit = target.limits.cancel;
-            let forwarded = timeout(limit, forward(target, &entry, client_label)).await;
+            let forwarded = timeout(limit, forward(&meant, client_label)).await;
             let forwarded = forwarded.unwrap_or(Err(ConnectionError::CancelTimeout(limit).into()));
             forwarded.unwrap_or_else(|error| {
                 tracing::warn!(target = target.name, process_id, %error, "a query was not cancelled");
@@ -53,14 +54,12 @@ enum Failure {
 }
 
 /// Sends the backend's own key, unless the query it was meant for has ended: a late cancel would hit
-/// the next one. The key is for one server alone, so the connection has to have led there.
-async fn forward(
-    target: &Target,
-    entry: &Entry,
-    client_label: &str,
-) -> Result<CancelResult, Failure> {
-    let Some(query) = entry.activity.running() else { return Ok(CancelResult::Late) };
-    let mut shortcut = entry.server.shortcut(&target.endpoint, &target.dial);
+/// the next one. The key is for one server alone, so the connection has to have led there, on the
+/// path that the session took.
+async fn forward(meant: &Meant<Arc<Target>>, client_label: &str) -> Result<CancelResult, Failure> {
+    let target = &*meant.path;
+    let Some(query) = meant.activity.running() else { return Ok(CancelResult::Late) };
+    let mut shortcut = meant.server.shortcut(&target.endpoint, &target.dial);
     let mut others = 0;
     for pause in PAUSES {
         tokio::time::sleep(pause).await;
@@ -73,13 +72,13 @@ async fn forward(
         };
         let reached = timeout(patience, reach(target, place, client_label)).await;
         let reached = reached.unwrap_or(Err(ConnectionError::CancelTimeout(patience)));
-        if entry.activity.running() != Some(query) {
+        if meant.activity.running() != Some(query) {
             return Ok(CancelResult::Late);
         }
         let host = &place.host;
         match reached {
-            Ok(backend) if entry.server.is_behind(&backend) => {
-                return Ok(hand_over(backend, entry).await?);
+            Ok(backend) if meant.server.is_behind(&backend) => {
+                return Ok(hand_over(backend, &meant.theirs).await?);
             }
             Ok(_other) => {
                 others += 1;
@@ -119,9 +118,9 @@ async fn reach(
     Ok(backend)
 }
 
-async fn hand_over(mut backend: Backend, entry: &Entry) -> Result<CancelResult, ConnectionError> {
+async fn hand_over(mut backend: Backend, key: &CancelKey) -> Result<CancelResult, ConnectionError> {
     let lost = |error| ConnectionError::Login(crate::backend::login::LoginError::Io(error));
-    backend.write_all(&entry.theirs.encode_cancel_request()).await.map_err(lost)?;
+    backend.write_all(&key.encode_cancel_request()).await.map_err(lost)?;
     backend.flush().await.map_err(lost)?;
     // PostgreSQL answers by closing. A reset counts as well: the request has been read by then.
     let mut rest = [0; 64];

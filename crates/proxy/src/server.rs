@@ -7,24 +7,21 @@ use std::time::Duration;
 
 use pgferry_config::Listen;
 use tokio::runtime::{Builder, Handle};
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::connection::{Connection, serve};
-use crate::listener::{Accepted, Listener};
+use crate::listener::Listener;
+use crate::listening::{Listening, Sink, matching};
 use crate::relay::Drain;
-use crate::socket::{Socket, UnixSocket};
 use crate::target::Target;
 
 /// Serves its targets until it is told to stop.
 pub struct Server {
     relays: Vec<Relay>,
-    acceptors: JoinSet<()>,
+    listening: Vec<Listening>,
     sessions: TaskTracker,
     drain: Drain,
-    bound: Vec<Bound>,
 }
 
 /// An address that is being listened on.
@@ -80,30 +77,67 @@ impl Server {
         targets: Vec<(Arc<Target>, Vec<Listen>)>,
         relay_threads: usize,
     ) -> Result<Self, StartError> {
-        let mut listeners = Vec::new();
-        for (target, listens) in targets {
-            for listen in listens {
-                let listener = bind(&target, listen).await?;
-                listeners.push((Arc::clone(&target), listener));
-            }
-        }
         let relays: Result<Vec<_>, _> = (0..relay_threads).map(Relay::start).collect();
         let mut server = Self {
             relays: relays.map_err(StartError::Thread)?,
-            acceptors: JoinSet::new(),
+            listening: Vec::new(),
             sessions: TaskTracker::new(),
             drain: Drain::default(),
-            bound: Vec::new(),
         };
-        for (target, listener) in listeners {
-            server.listen(target, listener);
-        }
+        server.reload(targets).await?;
         Ok(server)
     }
 
+    /// Serves these targets instead, from the next connection on. An address that is bound already
+    /// keeps its socket and whoever waits there, others are bound, and those that are not named any
+    /// more are closed. Sessions go on as they are. Gives the addresses that are new.
+    ///
+    /// **Errors**: an address that cannot be bound. Nothing has changed then.
+    ///
+    /// Cancel safety: dropping the future changes nothing, or everything.
+    pub async fn reload(
+        &mut self,
+        targets: Vec<(Arc<Target>, Vec<Listen>)>,
+    ) -> Result<Vec<Bound>, StartError> {
+        let wanted: Vec<(Arc<Target>, Listen)> = targets
+            .into_iter()
+            .flat_map(|(target, listens)| {
+                listens.into_iter().map(move |l| (Arc::clone(&target), l))
+            })
+            .collect();
+        let mut sockets = Vec::with_capacity(wanted.len());
+        for (index, (target, listen)) in self.matching(&wanted).into_iter().zip(&wanted) {
+            sockets.push(match index {
+                Some(index) => Socket::Kept(index),
+                None => Socket::New(bind(target, listen).await?),
+            });
+        }
+        let mut before: Vec<_> =
+            std::mem::take(&mut self.listening).into_iter().map(Some).collect();
+        let mut new = Vec::new();
+        for ((target, listen), socket) in wanted.into_iter().zip(sockets) {
+            match socket {
+                Socket::Kept(index) => {
+                    let Some(kept) = before.get_mut(index).and_then(Option::take) else { continue };
+                    kept.switch(target);
+                    self.listening.push(kept);
+                }
+                Socket::New(listener) => {
+                    let listening = Listening::start(listen, listener, target, self.sink());
+                    new.push(bound(&listening));
+                    self.listening.push(listening);
+                }
+            }
+        }
+        for gone in before.into_iter().flatten() {
+            gone.stop().await;
+        }
+        Ok(new)
+    }
+
     /// What is being listened on, in the order of the configuration.
-    pub fn bound(&self) -> &[Bound] {
-        &self.bound
+    pub fn bound(&self) -> Vec<Bound> {
+        self.listening.iter().map(bound).collect()
     }
 
     /// Ends: new connections are told so, idle sessions end at once, busy ones at the end of their
@@ -118,7 +152,9 @@ impl Server {
             () = tokio::time::sleep(limit) => true,
             () = now.cancelled() => true,
         };
-        self.acceptors.shutdown().await;
+        for listening in self.listening.drain(..) {
+            listening.stop().await;
+        }
         if hurried {
             self.drain.hard.cancel();
             // Longer than any farewell takes.
@@ -131,59 +167,42 @@ impl Server {
         }
     }
 
-    fn listen(&mut self, target: Arc<Target>, listener: Listener) {
-        let address = listener.address();
-        target.metrics.listener(&address);
-        target.health.listener_bound(true);
-        self.bound.push(Bound { target: target.name.clone(), address: address.clone() });
-        let relays: Vec<Handle> = self.relays.iter().map(|relay| relay.handle.clone()).collect();
-        let sessions = self.sessions.clone();
-        let drain = self.drain.clone();
-        self.acceptors.spawn(async move {
-            for thread in (0..relays.len()).cycle() {
-                let accepted = listener.accept().await;
-                let Some(relay) = relays.get(thread) else { continue };
-                let target = Arc::clone(&target);
-                let guard = target.metrics.connection_opened(&address);
-                let (label, drain) = (label(&accepted, &address), drain.clone());
-                let connection = async move {
-                    // Tied to the relay's own runtime only here, where it runs.
-                    match into_socket(accepted) {
-                        Ok(socket) => {
-                            serve(Connection { target, socket, label, guard, thread, drain }).await;
-                        }
-                        Err(error) => tracing::error!(%error, "an accepted socket is unusable"),
-                    }
-                };
-                relay.spawn(sessions.track_future(connection));
-            }
-        });
+    fn matching(&self, wanted: &[(Arc<Target>, Listen)]) -> Vec<Option<usize>> {
+        let serving: Vec<_> = self.listening.iter().map(|l| (l.target(), &l.listen)).collect();
+        let bound: Vec<_> = serving.iter().map(|(t, listen)| (t.name(), *listen)).collect();
+        let wanted: Vec<_> = wanted.iter().map(|(t, listen)| (t.name(), listen)).collect();
+        matching(&bound, &wanted)
+    }
+
+    fn sink(&self) -> Sink {
+        Sink {
+            relays: self.relays.iter().map(|relay| relay.handle.clone()).collect(),
+            sessions: self.sessions.clone(),
+            drain: self.drain.clone(),
+        }
     }
 }
 
-async fn bind(target: &Target, listen: Listen) -> Result<Listener, StartError> {
-    Listener::bind(&listen).await.map_err(|source| {
-        let target = target.name.clone();
+/// Where the socket of an address comes from.
+enum Socket {
+    /// It is bound already: its place in the list.
+    Kept(usize),
+    New(Listener),
+}
+
+fn bound(listening: &Listening) -> Bound {
+    Bound { target: listening.target().name.clone(), address: listening.address.clone() }
+}
+
+async fn bind(target: &Target, listen: &Listen) -> Result<Listener, StartError> {
+    Listener::bind(listen).await.map_err(|source| {
+        let (target, listen) = (target.name.clone(), listen.clone());
         if source.kind() == io::ErrorKind::AddrInUse {
             StartError::InUse { target, listen }
         } else {
             StartError::Bind { target, listen, source }
         }
     })
-}
-
-fn label(accepted: &Accepted, listener: &str) -> String {
-    match accepted {
-        Accepted::Tcp(_, peer) => peer.to_string(),
-        Accepted::Unix(_) => listener.to_owned(),
-    }
-}
-
-fn into_socket(accepted: Accepted) -> io::Result<Socket> {
-    match accepted {
-        Accepted::Tcp(stream, _) => tokio::net::TcpStream::from_std(stream).map(Socket::Tcp),
-        Accepted::Unix(stream) => UnixSocket::new(stream).map(Socket::Unix),
-    }
 }
 
 impl Relay {

@@ -7,12 +7,11 @@ use pgferry_credentials::Source;
 use pgferry_telemetry::{TargetHealth, TargetMetrics};
 use pgferry_transport::Instance;
 use rustls::pki_types::UnixTime;
-use tokio::sync::Semaphore;
 
 use crate::backend::tls::{Tls, TrustError};
-use crate::cancel_keys::CancelKeys;
 use crate::frontend::auth::{LocalAuth, LocalAuthError};
 use crate::frontend::identity::{self, IdentityError, LocalTls};
+use crate::sessions::Sessions;
 
 /// One database as an application sees it, ready to serve. Shared by its connections.
 pub struct Target {
@@ -31,8 +30,7 @@ pub struct Target {
     pub(crate) limits: Arc<Limits>,
     pub(crate) metrics: Arc<TargetMetrics>,
     pub(crate) health: TargetHealth,
-    pub(crate) cancel_keys: CancelKeys,
-    pub(crate) slots: Arc<Semaphore>,
+    pub(crate) sessions: Arc<Sessions>,
 }
 
 /// What the rest of the program gives a target.
@@ -47,6 +45,9 @@ pub struct Parts {
     pub metrics: Arc<TargetMetrics>,
     /// What is known about its readiness.
     pub health: TargetHealth,
+    /// The target of that name before a reload. Its sessions go on as they are; they count against
+    /// the limit of the new one, and can be cancelled through it.
+    pub before: Option<Arc<Target>>,
 }
 
 /// A target that cannot be served. The user's fault, found at the start.
@@ -66,7 +67,7 @@ pub enum TargetError {
 impl Target {
     /// Loads roots, local password and local certificate; touches no network.
     pub fn new(plan: &pgferry_config::Target, parts: Parts) -> Result<Self, TargetError> {
-        let Parts { instance, source, limits, metrics, health } = parts;
+        let Parts { instance, source, limits, metrics, health, before } = parts;
         Ok(Self {
             name: plan.name.clone(),
             endpoint: plan.database.endpoint.host.clone(),
@@ -81,8 +82,7 @@ impl Target {
                 .map(|tls| LocalTls::new(tls, &plan.listen))
                 .transpose()?,
             warnings: identity::warnings(plan, UnixTime::now()),
-            cancel_keys: CancelKeys::default(),
-            slots: Arc::new(Semaphore::new(limits.connections)),
+            sessions: before.map(|before| Arc::clone(&before.sessions)).unwrap_or_default(),
             instance,
             source,
             limits,
@@ -94,6 +94,21 @@ impl Target {
     /// Its name in configuration, metrics and messages.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The transport that opens its paths.
+    pub fn instance(&self) -> &Arc<Instance> {
+        &self.instance
+    }
+
+    /// What is counted for it.
+    pub fn metrics(&self) -> &Arc<TargetMetrics> {
+        &self.metrics
+    }
+
+    /// What is known about its readiness.
+    pub fn health(&self) -> &TargetHealth {
+        &self.health
     }
 
     /// What the user should know about it, though it can be served.

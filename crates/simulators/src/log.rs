@@ -50,6 +50,11 @@ impl Log {
         self.lock().lines.join("\n")
     }
 
+    /// The lines after `mark` so far.
+    pub fn lines_after(&self, mark: Mark) -> Vec<String> {
+        self.lock().lines.iter().skip(mark.0).cloned().collect()
+    }
+
     /// How many lines so far contain `text`.
     pub fn count(&self, text: &str) -> usize {
         self.lock().lines.iter().filter(|line| line.contains(text)).count()

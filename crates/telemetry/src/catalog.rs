@@ -6,7 +6,8 @@
 use std::fmt::Write as _;
 
 use crate::labels::{
-    CancelResult, CloseReason, Direction, Origin, Outcome, Phase, PhaseOutcome, Severity, Side,
+    CancelResult, CloseReason, Direction, Origin, Outcome, Phase, PhaseOutcome, ReloadResult,
+    Severity, Side,
 };
 
 /// One row of the table.
@@ -182,6 +183,23 @@ pub static CANCEL_REQUESTS: Metric = counter(
     "Cancel requests received from applications.",
 );
 
+/// Reloads by result.
+pub static CONFIG_RELOADS: Metric = counter(
+    "pgferry_config_reloads_total",
+    &["result"],
+    "Reloads of the configuration asked for by SIGHUP.",
+);
+
+/// When the configuration in use was read.
+pub static CONFIG_LOADED: Metric = Metric {
+    name: "pgferry_config_loaded_timestamp_seconds",
+    kind: Kind::Gauge,
+    unit: Unit::Seconds,
+    labels: &[],
+    help: "When the configuration in use was read, in seconds since the Unix epoch.",
+    buckets: &[],
+};
+
 /// The build that runs.
 pub static BUILD_INFO: Metric = info(
     "pgferry_build_info",
@@ -219,6 +237,8 @@ pub static ALL: &[&Metric] = &[
     &IO_BYTES,
     &CANCEL_REQUESTS,
     &TUNNEL_UP,
+    &CONFIG_RELOADS,
+    &CONFIG_LOADED,
     &BUILD_INFO,
     &PLUGIN_INFO,
     &PROCESS_START,
@@ -253,7 +273,7 @@ pub fn markdown() -> String {
 }
 
 /// The labels whose values are closed sets, and the values.
-fn label_values() -> [(&'static str, Vec<&'static str>); 9] {
+fn label_values() -> [(&'static str, Vec<&'static str>); 10] {
     [
         ("`outcome` of a statement", Outcome::labels()),
         ("`outcome` of a phase", PhaseOutcome::labels()),
@@ -264,6 +284,7 @@ fn label_values() -> [(&'static str, Vec<&'static str>); 9] {
         ("`side`", Side::labels()),
         ("`direction`", Direction::labels()),
         ("`result` of a cancel request", CancelResult::labels()),
+        ("`result` of a reload", ReloadResult::labels()),
     ]
 }
 

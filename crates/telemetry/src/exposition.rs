@@ -35,6 +35,12 @@ impl Exposition {
         self.line(format_args!("{}{{{labels}}} {}", metric.name, Seconds(nanos)));
     }
 
+    /// One sample that is 1 or 0.
+    pub(crate) fn state(&mut self, metric: &Metric, labels: &[&str], state: bool) {
+        let labels = Labels { names: metric.labels, values: labels };
+        self.line(format_args!("{}{{{labels}}} {}", metric.name, u8::from(state)));
+    }
+
     /// All samples of one histogram series. The count is added up from the same numbers as the
     /// buckets, so that `_count` always equals the `+Inf` bucket.
     pub(crate) fn histogram(

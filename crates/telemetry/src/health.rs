@@ -50,7 +50,18 @@ impl Health {
         self.edit(|state| {
             state.targets.entry(target.to_owned()).or_default();
         });
+        self.prospect(target)
+    }
+
+    /// As [`target`](Self::target), for one that may yet be refused: the process knows of it once
+    /// its listener is bound.
+    pub fn prospect(&self, target: &str) -> TargetHealth {
         TargetHealth { health: self.clone(), target: target.to_owned() }
+    }
+
+    /// The target is served no more. What is told about it from now on is dropped.
+    pub fn forget(&self, target: &str) {
+        self.edit(|state| state.targets.remove(target));
     }
 
     /// Whether the start is over.
@@ -79,7 +90,9 @@ pub struct TargetHealth {
 impl TargetHealth {
     /// Whether applications can reach the target's listener.
     pub fn listener_bound(&self, bound: bool) {
-        self.edit(|target| target.listener_bound = bound);
+        self.health.edit(|state| {
+            state.targets.entry(self.target.clone()).or_default().listener_bound = bound;
+        });
     }
 
     /// What the transport says. Shown, and no part of the verdict: tunnels are opened when needed.

@@ -149,3 +149,13 @@ label_values! {
         Failed = "failed",
     }
 }
+
+label_values! {
+    /// What became of a reload.
+    ReloadResult {
+        /// The new configuration is in use.
+        Applied = "applied",
+        /// Something was wrong with it, and nothing changed.
+        Refused = "refused",
+    }
+}

@@ -35,7 +35,8 @@ pub use connection::ConnectionGuard;
 pub use health::{Health, TargetHealth, TunnelState};
 pub use histogram::BucketsError;
 pub use labels::{
-    CancelResult, CloseReason, Direction, Origin, Outcome, Phase, PhaseOutcome, Severity, Side,
+    CancelResult, CloseReason, Direction, Origin, Outcome, Phase, PhaseOutcome, ReloadResult,
+    Severity, Side,
 };
 pub use plugin::{MetricId, MetricKind, PluginInfo, PluginMetrics, RegisterError};
 pub use queries::QueryHistograms;

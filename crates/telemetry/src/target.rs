@@ -1,7 +1,7 @@
 //! What is counted for one target.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use metrics::Counter;
@@ -26,6 +26,8 @@ pub struct TargetMetrics {
     bytes: IoCounters,
     closed: Vec<Counter>,
     cancels: Vec<Counter>,
+    /// Whether the path stands, once that is known.
+    tunnel: Mutex<Option<bool>>,
 }
 
 impl TargetMetrics {
@@ -44,7 +46,8 @@ impl TargetMetrics {
             .map(|result| exporter.counter(&catalog::CANCEL_REQUESTS, &[target, result.label()]));
         let (closed, cancels) = (closed.collect(), cancels.collect());
         let bytes = IoCounters::new(&exporter, target);
-        Self { names, exporter, timings, phases, bytes, closed, cancels }
+        let tunnel = Mutex::default();
+        Self { names, exporter, timings, phases, bytes, closed, cancels, tunnel }
     }
 
     /// The statement histograms that only relay thread `relay_thread` may write.
@@ -102,10 +105,13 @@ impl TargetMetrics {
         }
     }
 
-    /// Says whether the path to the database stands.
-    pub fn tunnel(&self, up: bool) {
-        let labels = [self.names.target.as_str(), self.names.transport.as_str()];
-        self.exporter.gauge(&catalog::TUNNEL_UP, &labels).set(f64::from(u8::from(up)));
+    /// Says whether the path to the database stands; `None` if that is not known, or not any more.
+    pub fn tunnel(&self, up: impl Into<Option<bool>>) {
+        *self.tunnel.lock().unwrap_or_else(PoisonError::into_inner) = up.into();
+    }
+
+    pub(crate) fn tunnel_up(&self) -> Option<bool> {
+        *self.tunnel.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn connection_closed(&self, reason: CloseReason) {

@@ -9,6 +9,7 @@ use crate::exporter::Exporter;
 use crate::exposition::Exposition;
 use crate::health::Health;
 use crate::histogram::{Bounds, BucketsError};
+use crate::labels::ReloadResult;
 use crate::phases::PhaseHistograms;
 use crate::plugin::{PluginInfo, PluginMetrics, PluginNames};
 use crate::queries::{Shape, TargetQueries};
@@ -143,6 +144,16 @@ impl Telemetry {
         self.inner.exporter.gauge(&catalog::PLUGIN_INFO, &labels).set(1.0);
     }
 
+    /// The configuration that is in use was read at `now`.
+    pub fn config_loaded(&self, now: SystemTime) {
+        self.inner.exporter.gauge(&catalog::CONFIG_LOADED, &[]).set(since_epoch(now));
+    }
+
+    /// Counts a reload.
+    pub fn reload(&self, result: ReloadResult) {
+        self.inner.exporter.counter(&catalog::CONFIG_RELOADS, &[result.label()]).increment(1);
+    }
+
     /// Where `instance` of the plugin `plugin` registers metrics of its own.
     pub fn plugin(&self, plugin: &str, instance: &str) -> PluginMetrics {
         let names = self.inner.plugin_names.clone();
@@ -161,6 +172,7 @@ impl Telemetry {
         self.inner.write_queries(&mut text, &timings);
         self.inner.write_phases(&mut text);
         Inner::write_stalls(&mut text, &timings);
+        self.inner.write_tunnels(&mut text);
         text.finish()
     }
 
@@ -181,9 +193,11 @@ impl Inner {
     fn describe_process(&self, build: BuildInfo, started: Option<SystemTime>) {
         let labels = [build.version, build.commit.unwrap_or("unknown"), build.rustc];
         self.exporter.gauge(&catalog::BUILD_INFO, &labels).set(1.0);
-        let since_epoch = started.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
-        if let Some(since_epoch) = since_epoch {
-            self.exporter.gauge(&catalog::PROCESS_START, &[]).set(since_epoch.as_secs_f64());
+        if let Some(started) = started {
+            self.exporter.gauge(&catalog::PROCESS_START, &[]).set(since_epoch(started));
+        }
+        for result in ReloadResult::ALL {
+            drop(self.exporter.counter(&catalog::CONFIG_RELOADS, &[result.label()]));
         }
     }
 
@@ -222,6 +236,20 @@ impl Inner {
         }
     }
 
+    /// Not with the exporter, which never forgets a series: a target may lose its transport.
+    fn write_tunnels(&self, text: &mut Exposition) {
+        let metric = &catalog::TUNNEL_UP;
+        let mut opened = false;
+        for target in self.targets() {
+            let Some(up) = target.tunnel_up() else { continue };
+            if !std::mem::replace(&mut opened, true) {
+                text.family(metric);
+            }
+            let names = target.names();
+            text.state(metric, &[&names.target, &names.transport], up);
+        }
+    }
+
     fn write_phases(&self, text: &mut Exposition) {
         let metric = &catalog::CONNECT_PHASE_DURATION;
         let mut opened = false;
@@ -237,6 +265,11 @@ impl Inner {
             }
         }
     }
+}
+
+/// In seconds; 0 for a clock that stands before the epoch.
+fn since_epoch(time: SystemTime) -> f64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }
 
 /// A plugin that records 10 000 samples a second holds about 1 MiB between two of these.

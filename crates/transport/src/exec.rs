@@ -28,7 +28,7 @@ pub(crate) struct Exec {
     name: String,
     prefix: String,
     command: Command,
-    runtime: Handle,
+    pub(crate) runtime: Handle,
     children: TaskTracker,
     ending: CancellationToken,
 }

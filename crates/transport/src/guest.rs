@@ -304,6 +304,10 @@ impl Guest {
         tracing::error!(instance = self.name, plugin = self.label(), why, "a plugin was given up");
     }
 
+    pub(crate) fn is_disabled(&self) -> bool {
+        self.standing().is_disabled()
+    }
+
     pub(crate) fn phase(&self) -> Phase {
         self.standing().phase()
     }

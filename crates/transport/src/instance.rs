@@ -6,22 +6,28 @@ use std::sync::{Arc, LazyLock};
 use socket2::SockRef;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
+use tokio_util::task::TaskTracker;
 
 use crate::connection::{CloseReason, Detail};
 use crate::error::Failure;
 use crate::exec::{self, Exec};
 use crate::guest::Guest;
 use crate::plugin::PluginSource;
+use crate::standing::Phase;
 use crate::tcp::{self, Limits};
-use crate::{Connection, Observer, OpenError, OpenRequest, PluginInfo, Status};
+use crate::transports::DESTROY_LIMIT;
+use crate::{Connection, InstanceSpec, Observer, OpenError, OpenRequest, PluginInfo, Status};
 
-/// A transport instance: one entry of the configuration, ready to open.
+/// A transport instance: one entry of the configuration, ready to open. The plugin's side of it is
+/// destroyed in the background once nobody holds it any more.
 pub struct Instance {
     name: String,
     way: Way,
     opens: Arc<Semaphore>,
     cap: usize,
     observer: Arc<dyn Observer>,
+    /// Where its end is counted, should it end by being dropped.
+    endings: TaskTracker,
 }
 
 /// How an instance opens.
@@ -35,9 +41,15 @@ pub(crate) enum Way {
 }
 
 impl Instance {
-    pub(crate) fn new(name: String, way: Way, cap: usize, observer: Arc<dyn Observer>) -> Self {
-        let cap = cap.clamp(1, Semaphore::MAX_PERMITS);
-        Self { name, way, opens: Arc::new(Semaphore::new(cap)), cap, observer }
+    pub(crate) fn new(
+        spec: &InstanceSpec,
+        way: Way,
+        observer: Arc<dyn Observer>,
+        endings: TaskTracker,
+    ) -> Self {
+        let cap = spec.max_concurrent_opens.clamp(1, Semaphore::MAX_PERMITS);
+        let opens = Arc::new(Semaphore::new(cap));
+        Self { name: spec.name.clone(), way, opens, cap, observer, endings }
     }
 
     /// Its configured name.
@@ -123,6 +135,11 @@ impl Instance {
         failure.prefixed(&format_args!("transport {} ({name} {version}): ", self.name))
     }
 
+    /// Whether it refuses every open until it is made anew.
+    pub(crate) fn is_disabled(&self) -> bool {
+        self.guest().is_some_and(|guest| guest.is_disabled())
+    }
+
     pub(crate) fn guest(&self) -> Option<&Arc<Guest>> {
         match &self.way {
             Way::Direct | Way::Exec(_) => None,
@@ -133,17 +150,40 @@ impl Instance {
     /// Ends what is the instance's own: its plugin's instance, or its commands. One that does not
     /// end by the deadline is given up.
     pub(crate) async fn shutdown(&self, deadline: Instant) {
-        match &self.way {
-            Way::Direct => {}
-            Way::Exec(exec) => {
+        self.way.shutdown(&self.name, deadline).await;
+    }
+}
+
+impl Way {
+    async fn shutdown(&self, instance: &str, deadline: Instant) {
+        match self {
+            Self::Direct => {}
+            Self::Exec(exec) => {
                 if timeout_at(deadline, exec.shutdown()).await.is_err() {
-                    tracing::error!(instance = self.name, "a command did not end and was given up");
+                    tracing::error!(instance, "a command did not end and was given up");
                 }
             }
-            Way::Guest(guest) => {
+            Self::Guest(guest) => {
                 guest.shutdown(deadline).await;
             }
         }
+    }
+}
+
+impl Drop for Instance {
+    /// Whatever needed it is over, so its streams are closed: the contract lets it be destroyed now.
+    fn drop(&mut self) {
+        let (way, runtime) = match &self.way {
+            Way::Guest(guest) if guest.phase() == Phase::Serving => {
+                (Way::Guest(Arc::clone(guest)), guest.runtime.clone())
+            }
+            Way::Exec(exec) => (Way::Exec(Arc::clone(exec)), exec.runtime.clone()),
+            Way::Direct | Way::Guest(_) => return,
+        };
+        let name = self.name.clone();
+        drop(runtime.spawn(self.endings.track_future(async move {
+            way.shutdown(&name, Instant::now() + DESTROY_LIMIT).await;
+        })));
     }
 }
 

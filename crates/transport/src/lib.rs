@@ -15,6 +15,7 @@ mod dial;
 mod error;
 mod exec;
 mod guest;
+mod heard;
 mod host;
 mod instance;
 mod layers;

@@ -16,15 +16,16 @@ use crate::search::name_in;
 use crate::{Entry, InstanceSpec, LoadError, LoadFailure, SearchPath, text, trust};
 
 /// Finds plugins, and loads each library once however many instances it serves.
-pub(crate) struct Loader<'a> {
-    linked: &'a [(&'static str, Entry)],
+pub(crate) struct Loader {
+    linked: Vec<(&'static str, Entry)>,
     search: SearchPath,
-    loaded: HashMap<(PathBuf, String), Arc<Plugin>>,
+    /// By file, content and name: a library that was replaced on disk is another one.
+    loaded: HashMap<(PathBuf, [u8; 32], String), Arc<Plugin>>,
 }
 
-impl<'a> Loader<'a> {
-    pub(crate) fn new(linked: &'a [(&'static str, Entry)], search: SearchPath) -> Self {
-        Self { linked, search, loaded: HashMap::new() }
+impl Loader {
+    pub(crate) fn new(linked: &[(&'static str, Entry)], search: SearchPath) -> Self {
+        Self { linked: linked.to_vec(), search, loaded: HashMap::new() }
     }
 
     /// The plugin for an instance: from its path, else linked in, else from the search path.
@@ -71,7 +72,7 @@ impl<'a> Loader<'a> {
         }
         let file = LibraryFile::open(path)?;
         file.matches(pin)?;
-        let key = (file.path.clone(), name.to_owned());
+        let key = (file.path.clone(), file.sha256, name.to_owned());
         if let Some(plugin) = self.loaded.get(&key) {
             return Ok(Arc::clone(plugin));
         }

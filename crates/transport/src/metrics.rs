@@ -71,6 +71,7 @@ pub(crate) fn described(
     let name = std::str::from_utf8(name).ok().filter(|name| is_name(name)).ok_or(BAD_NAME)?;
     Ok(Metric {
         kind,
+        plugin: plugin.to_owned(),
         name: format!("pgferry_plugin_{plugin}_{name}"),
         help: text::bounded(help, 256),
         labels: labels_in(labels)?,

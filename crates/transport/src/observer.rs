@@ -76,6 +76,8 @@ impl TunnelState {
 pub struct Metric {
     /// What its values mean.
     pub kind: MetricKind,
+    /// The plugin.
+    pub plugin: String,
     /// The whole name: `pgferry_plugin_<plugin>_<the plugin's own name for it>`.
     pub name: String,
     /// One sentence about it.

@@ -52,6 +52,29 @@ impl InstanceSpec {
             max_concurrent_opens: Self::DEFAULT_OPENS,
         }
     }
+
+    /// Whether the two describe the same instance, whoever would be asked for its secrets.
+    pub(crate) fn agrees(&self, other: &Self) -> bool {
+        let Self {
+            name,
+            kind,
+            path,
+            sha256,
+            config,
+            secrets,
+            via,
+            max_concurrent_opens,
+            prompt: _,
+        } = self;
+        *name == other.name
+            && *kind == other.kind
+            && *path == other.path
+            && *sha256 == other.sha256
+            && *config == other.config
+            && *secrets == other.secrets
+            && *via == other.via
+            && *max_concurrent_opens == other.max_concurrent_opens
+    }
 }
 
 impl fmt::Debug for InstanceSpec {

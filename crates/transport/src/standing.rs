@@ -54,6 +54,10 @@ impl Standing {
         })
     }
 
+    pub(crate) fn is_disabled(&self) -> bool {
+        self.disabled.is_some()
+    }
+
     pub(crate) fn phase(&self) -> Phase {
         self.phase
     }

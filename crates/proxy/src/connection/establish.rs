@@ -7,7 +7,6 @@ use pgferry_credentials::Lease;
 use pgferry_pg::startup::{Outcome, StartupMessage};
 use pgferry_telemetry::Phase;
 use pgferry_transport::{CloseReason as PathEnd, Purpose};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::timings::Timings;
@@ -24,6 +23,7 @@ use crate::frontend::opening::{Opening, opening};
 use crate::frontend::stream::Frontend;
 use crate::frontend::tls::Shown;
 use crate::relay::{Drain, REASON_LIMIT};
+use crate::sessions::Place;
 use crate::socket::Socket;
 use crate::target::Target;
 
@@ -48,7 +48,7 @@ pub(super) struct Opened {
     pub(super) path_end: PathEnd,
     pub(super) timings: Timings,
     /// Counts against the target's limit as long as the session lasts.
-    pub(super) slot: OwnedSemaphorePermit,
+    pub(super) place: Place,
 }
 
 /// Reads what the application wants, logs it in locally, and only then touches credential and
@@ -102,11 +102,10 @@ pub(super) async fn establish(
     let login = unless(drain.soft.cancelled(), login);
     timings.phase(&target.metrics, Phase::LocalLogin, login).await?;
     // Only now: whoever has not proved anything must not take the places of those who can.
-    let slot = Arc::clone(&target.slots)
-        .try_acquire_owned()
-        .map_err(|_| ConnectionError::TooManyConnections(target.limits.connections))?;
+    let most = target.limits.connections;
+    let place = target.sessions.place(most).ok_or(ConnectionError::TooManyConnections(most))?;
     let opened = tokio::select! {
-        opened = open(target, startup, timings, slot, label) => opened?,
+        opened = open(target, startup, timings, place, label) => opened?,
         () = client.closed_by_peer() => return Err(ConnectionError::ClientGone),
         () = drain.hard.cancelled() => return Err(ConnectionError::Draining),
     };
@@ -148,7 +147,7 @@ async fn open(
     target: &Target,
     startup: StartupMessage,
     mut timings: Timings,
-    slot: OwnedSemaphorePermit,
+    place: Place,
     label: &str,
 ) -> Result<Opened, ConnectionError> {
     let metrics = &target.metrics;
@@ -171,7 +170,7 @@ async fn open(
     })?;
     timings.passed(metrics, Phase::Auth, logged_in.authenticated_at - began);
     timings.passed(metrics, Phase::Parameters, logged_in.authenticated_at.elapsed());
-    Ok(Opened { startup, user, logged_in, server, path_end, timings, slot })
+    Ok(Opened { startup, user, logged_in, server, path_end, timings, place })
 }
 
 async fn lease(target: &Target) -> Result<Lease, ConnectionError> {

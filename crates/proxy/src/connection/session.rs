@@ -18,7 +18,7 @@ use tracing::{debug, warn};
 use super::establish::Opened;
 use crate::backend::login::LoggedIn;
 use crate::backend::stream::Backend;
-use crate::cancel_keys::Registered;
+use crate::cancel_keys::{Meant, Registered};
 use crate::conversation::Conversation;
 use crate::farewell::farewell;
 use crate::frontend::stream::Frontend;
@@ -30,18 +30,20 @@ const GOODBYE_LIMIT: Duration = Duration::from_secs(1);
 
 /// Hands the application the database's greeting, relays, and says the last words.
 pub(super) async fn run(
-    target: &Target,
+    target: &Arc<Target>,
     client: Conversation<Frontend>,
     opened: Opened,
     thread: usize,
     drain: &Drain,
 ) -> CloseReason {
-    let Opened { startup, logged_in, server, mut path_end, slot: _slot, .. } = opened;
+    let Opened { startup, logged_in, server, mut path_end, place: _place, .. } = opened;
     let LoggedIn { mut backend, excess, greeting, cancel_key, status, .. } = logged_in;
     let activity = Arc::default();
     let registered = cancel_key.map(|theirs| {
         let version = startup.effective_version();
-        target.cancel_keys.register(theirs, server, version, Arc::clone(&activity))
+        let activity = Arc::clone(&activity);
+        let meant = Meant { theirs, server, activity, path: Arc::clone(target) };
+        target.sessions.cancel_keys.register(meant, version)
     });
     let session = Session::new(startup.replication());
     let session = at_rest(session, status);

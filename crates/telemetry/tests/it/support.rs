@@ -33,6 +33,7 @@ pub(crate) fn busy(target: &str) -> Telemetry {
     dev.stall(2_500_000_000);
     dev.cancel(CancelResult::Forwarded);
     dev.tunnel(true);
+    telemetry.config_loaded(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_001));
     let plugin = PluginInfo { name: "ssm", version: "1.2.3", abi: "1", sha256: None };
     telemetry.plugin_info(&plugin);
     let metrics = telemetry.plugin("data-api", "prod");

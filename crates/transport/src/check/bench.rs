@@ -11,6 +11,7 @@ use serde_json::Value;
 use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
 use super::{Flaw, Seen, creating, ending, ensure, fail, load, opening, process, skip, streams};
 use crate::connection::{CloseReason, Connection};
@@ -18,7 +19,7 @@ use crate::guest::{Guest, Setup};
 use crate::instance::{Instance, Way};
 use crate::plugin::Plugin;
 use crate::secret::Secrets;
-use crate::{LoadFailure, Observer, OpenRequest, Purpose};
+use crate::{InstanceSpec, LoadFailure, Observer, OpenRequest, Purpose};
 
 pub(super) struct Bench {
     pub(super) plugin: Arc<Plugin>,
@@ -129,7 +130,9 @@ impl Bench {
         };
         let guest = Guest::create(setup, config)?;
         let way = Way::Guest(Arc::clone(&guest));
-        Ok(Subject { instance: Instance::new("check".to_owned(), way, 64, observer), guest })
+        let spec = InstanceSpec { max_concurrent_opens: 64, ..InstanceSpec::new("check", "check") };
+        let instance = Instance::new(&spec, way, observer, TaskTracker::new());
+        Ok(Subject { instance, guest })
     }
 
     /// An instance with the configuration of the run.
