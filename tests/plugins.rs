@@ -83,6 +83,7 @@ fn the_ssh_plugin_passes_every_check_that_ssh_allows() {
     let config = serde_json::json!({
         "host": "127.0.0.1", "port": sshd.port(), "user": sshd.user(),
         "key_file": sshd.key_file(Key::Ed25519), "known_hosts_file": sshd.known_hosts_file(),
+        "ssh_config": false,
     });
     let (output, shown) = check(&library("ssh"), &config.to_string());
     assert_eq!(output.status.code(), Some(0), "{shown:#}");

@@ -45,7 +45,7 @@ impl Stage {
 fn ssh(name: &str, sshd: &Sshd, more: &str) -> String {
     format!(
         "[transports.{name}]\nkind = \"ssh\"\nhost = \"127.0.0.1\"\nport = {}\nuser = \"{}\"\n\
-         key_file = {:?}\nknown_hosts_file = {:?}\n{more}\n",
+         key_file = {:?}\nknown_hosts_file = {:?}\nssh_config = false\n{more}\n",
         sshd.port(),
         sshd.user(),
         sshd.key_file(Key::Ed25519),

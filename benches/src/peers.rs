@@ -159,7 +159,7 @@ impl<'a> Start<'a> {
         let bastion = Sshd::start();
         let transport = format!(
             "{{ kind = \"ssh\", host = \"127.0.0.1\", port = {}, user = {:?}, key_file = '{}', \
-             known_hosts_file = '{}' }}",
+             known_hosts_file = '{}', ssh_config = false }}",
             bastion.port(),
             bastion.user(),
             bastion.key_file(Key::Ed25519).display(),

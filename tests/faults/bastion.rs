@@ -19,7 +19,7 @@ fn behind(sshd: &Sshd) -> Target {
 fn ssh(sshd: &Sshd, key: &std::path::Path, known_hosts: &std::path::Path) -> String {
     format!(
         "{{ kind = \"ssh\", host = \"127.0.0.1\", port = {}, user = \"{}\", key_file = {key:?}, \
-         known_hosts_file = {known_hosts:?} }}",
+         known_hosts_file = {known_hosts:?}, ssh_config = false }}",
         sshd.port(),
         sshd.user()
     )

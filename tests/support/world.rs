@@ -79,7 +79,7 @@ impl World {
         let Self { sshd, .. } = self;
         format!(
             "{{ kind = \"ssh\", host = \"127.0.0.1\", port = {}, user = \"{}\", key_file = {:?}, \
-             known_hosts_file = {:?}{more} }}",
+             known_hosts_file = {:?}, ssh_config = false{more} }}",
             sshd.port(),
             sshd.user(),
             sshd.key_file(Key::Ed25519),

@@ -68,6 +68,11 @@ impl<'a> Login<'a> {
         if agent && self.may_go_on() && self.with_agent(agent_socket, &keys, now).await? {
             return Ok(());
         }
+        for (file, key) in keys.private_last {
+            if self.may_go_on() && self.with_key(&file, key).await? {
+                return Ok(());
+            }
+        }
         Err(self.refused())
     }
 

@@ -9,16 +9,17 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
-/// One bastion and how to log in to it.
+/// One bastion, the way there and how to log in to it. What is not said here is taken from the
+/// user's `ssh_config`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Name or address of the bastion.
+    /// Name or address of the bastion, or its alias in `ssh_config`.
     pub host: String,
-    /// Port of the bastion's SSH server. By default 22.
+    /// Port of the bastion's SSH server. By default `Port` of `ssh_config`, else 22.
     #[serde(default)]
     pub port: Option<NonZeroU16>,
-    /// Who logs in to the bastion. By default the local user.
+    /// Who logs in to the bastion. By default `User` of `ssh_config`, else the local user.
     #[serde(default)]
     pub user: Option<String>,
     /// A private key, in OpenSSH, PEM or `PuTTY` format. If it is encrypted, its passphrase is the
@@ -30,22 +31,33 @@ pub struct Config {
     #[serde(default)]
     pub certificate_file: Option<PathBuf>,
     /// Whether to log in with the keys of the ssh-agent that `SSH_AUTH_SOCK` names. They are tried
-    /// after `key_file`. By default without a `key_file`, if there is an agent.
+    /// after `key_file`. By default without a `key_file`, if there is an agent and `ssh_config` allows it.
     #[serde(default)]
     pub agent: Option<bool>,
-    /// The file of known host keys. By default `~/.ssh/known_hosts`, then
+    /// The SSH servers to pass before the bastion, the nearest first: `[user@]host[:port]`, where
+    /// host may be an alias. By default `ProxyJump` of `ssh_config`; none with an empty list.
+    #[serde(default)]
+    pub jump: Option<Vec<String>>,
+    /// Whether `~/.ssh/config` and `/etc/ssh/ssh_config` are read.
+    #[serde(default)]
+    pub ssh_config: Option<bool>,
+    /// The file to read instead of both, as with `ssh -F`.
+    #[serde(default)]
+    pub ssh_config_file: Option<PathBuf>,
+    /// The file of known host keys. By default those of `ssh_config`, else `~/.ssh/known_hosts` and
     /// `/etc/ssh/ssh_known_hosts`.
     #[serde(default)]
     pub known_hosts_file: Option<PathBuf>,
     /// What to do with a bastion whose host key is not known yet. A changed key is always refused.
+    /// By default `StrictHostKeyChecking` of `ssh_config`, else strict.
     #[serde(default)]
     pub host_key_policy: Option<HostKeyPolicy>,
     /// After this much silence the bastion is asked for a sign of life. By default
-    /// 15 s.
+    /// `ServerAliveInterval` of `ssh_config`, else 15 s.
     #[serde(default)]
     pub keepalive_interval: Option<Interval>,
     /// After this many unanswered requests for a sign of life the connection counts as lost. By
-    /// default 3.
+    /// default `ServerAliveCountMax` of `ssh_config`, else 3.
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub keepalive_max: Option<u8>,
@@ -74,6 +86,9 @@ impl Config {
         let no_time = self.keepalive_interval.is_some_and(|interval| interval.0.is_zero());
         if no_time || self.keepalive_max == Some(0) {
             return Err("keepalive_interval and keepalive_max must be greater than zero");
+        }
+        if self.ssh_config == Some(false) && self.ssh_config_file.is_some() {
+            return Err("ssh_config = false and ssh_config_file contradict each other");
         }
         Ok(())
     }

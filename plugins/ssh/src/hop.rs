@@ -60,9 +60,19 @@ pub struct Identities {
 pub struct IdentityFile {
     /// Where it is.
     pub path: PathBuf,
-    /// Whether a file that cannot be used ends the attempt. Otherwise it is passed over, as OpenSSH
-    /// does.
-    pub required: bool,
+    /// Who has said so.
+    pub named_by: NamedBy,
+}
+
+/// Who has named a key file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NamedBy {
+    /// The transport's configuration: a file that cannot be used ends the attempt.
+    Configuration,
+    /// `ssh_config`: a file that cannot be used is passed over, as OpenSSH does.
+    SshConfig,
+    /// Nobody: it is where OpenSSH looks by default, after the agent.
+    Nobody,
 }
 
 /// An ssh-agent.

@@ -8,14 +8,14 @@ use std::time::SystemTime;
 use pgferry_transport_sdk::{Error, Status};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
-use russh::keys::{Certificate, PrivateKey, PublicKey};
+use russh::keys::{Certificate, PrivateKey, PublicKey, decode_secret_key};
 use tokio::net::UnixStream;
 use tokio::time::Instant;
 
 use crate::certificate::Flaw;
 use crate::certificate_file;
 use crate::environment::Environment;
-use crate::hop::{Agent, Hop, Identities, IdentityFile};
+use crate::hop::{Agent, Hop, Identities, IdentityFile, NamedBy};
 use crate::key_file;
 use crate::passphrases::Passphrases;
 
@@ -26,6 +26,8 @@ pub(crate) struct Keys {
     pub(crate) private: Vec<(PathBuf, PrivateKey)>,
     /// Certificates from files, for these keys or the agent's, in the order to try them.
     pub(crate) certificates: Vec<(PathBuf, Certificate)>,
+    /// Those to try after the agent's.
+    pub(crate) private_last: Vec<(PathBuf, PrivateKey)>,
     /// The public halves of the files. The agent's keys among them come before its others.
     pub(crate) public: Vec<PublicKey>,
     /// Why some of the files are not used.
@@ -54,22 +56,27 @@ pub(crate) async fn load<E: Environment>(
 ) -> Result<Keys, Error> {
     let mut keys = Keys::default();
     let files = &hop.identities.files;
-    let held = if files.iter().any(|file| !file.required) {
+    let held = if files.iter().any(|file| file.named_by != NamedBy::Configuration) {
         held_by_agent(agent_socket(hop, environment)).await
     } else {
         Vec::new()
     };
     for file in files {
-        if file.required {
+        if file.named_by == NamedBy::Configuration {
             let key = key_file::load(&file.path, passphrases, environment, deadline).await?;
             keys.public.push(key.public_key().clone());
             keys.private.push((file.path.clone(), key));
-        } else {
-            let public = keys.note(file);
-            if !held_in(&held, public.as_ref()) {
-                let loading = key_file::load(&file.path, passphrases, environment, deadline);
-                keys.add(file, loading.await)?;
-            }
+            continue;
+        }
+        let public = keys.note(file);
+        // Nobody is asked for the passphrase of a file that nobody has named.
+        let unnamed = file.named_by == NamedBy::Nobody;
+        if unnamed && hop.identities.agent.is_some() && is_encrypted(&file.path) {
+            let name = file.path.display();
+            keys.skipped.push(format!("{name} is encrypted and left to the ssh-agent"));
+        } else if !held_in(&held, public.as_ref()) {
+            let loading = key_file::load(&file.path, passphrases, environment, deadline);
+            keys.add(file, loading.await)?;
         }
     }
     keys.certify(&hop.identities, environment.now())?;
@@ -80,7 +87,7 @@ impl Keys {
     /// The private key that a certificate is for.
     pub(crate) fn key_of(&self, certificate: &Certificate) -> Option<&PrivateKey> {
         let own = |key: &PrivateKey| key.public_key().key_data() == certificate.public_key();
-        self.private.iter().map(|(_, key)| key).find(|key| own(key))
+        self.private.iter().chain(&self.private_last).map(|(_, key)| key).find(|key| own(key))
     }
 
     /// The certificates whose keys are not here.
@@ -122,8 +129,10 @@ impl Keys {
     }
 
     fn add(&mut self, file: &IdentityFile, loaded: Result<PrivateKey, Error>) -> Result<(), Error> {
+        let unnamed = file.named_by == NamedBy::Nobody;
+        let list = if unnamed { &mut self.private_last } else { &mut self.private };
         match loaded {
-            Ok(key) => self.private.push((file.path.clone(), key)),
+            Ok(key) => list.push((file.path.clone(), key)),
             // Somebody is about to type its passphrase.
             Err(error) if error.status() == Status::TIMEOUT => return Err(error),
             Err(_) if !file.path.exists() => {
@@ -133,6 +142,11 @@ impl Keys {
         }
         Ok(())
     }
+}
+
+fn is_encrypted(path: &Path) -> bool {
+    let text = fs::read_to_string(path).map(zeroize::Zeroizing::new).unwrap_or_default();
+    matches!(decode_secret_key(&text, None), Err(russh::keys::Error::KeyIsEncrypted))
 }
 
 fn held_in(held: &[PublicKey], key: Option<&PublicKey>) -> bool {

@@ -4,11 +4,12 @@
 //! resolves the database's name and connects to it. The host key is checked against the files of
 //! known hosts, as OpenSSH does, and the login is by key: from a file or from an ssh-agent.
 //!
-//! It does not read `ssh_config`, asks nobody for more than a key's passphrase, and runs nothing on the bastion.
-//! It does not jump from bastion to bastion by itself: its connection comes from the program's
-//! dialler, so another transport can lie beneath it (`via`).
+//! Names are looked up in `ssh_config` once, when the transport is made, and other servers may lie on
+//! the way (`ProxyJump`). It asks nobody for more than a key's passphrase, and runs nothing, here or
+//! there. The connection to the first server comes from the program's dialler, so another transport can
+//! lie beneath it (`via`).
 //!
-//! Start from [`Ssh`], [`config::Config`] and [`bastion::Bastion`].
+//! Start from [`Ssh`], [`config::Config`], [`route::Route`] and [`bastion::Bastion`].
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -44,12 +45,14 @@ mod host_key;
 mod identities;
 mod key_file;
 pub mod known_hosts;
+mod login;
 mod near;
 mod passphrases;
 mod refusal;
 pub mod route;
 mod signer;
 mod socket;
+pub mod ssh_config;
 pub mod surroundings;
 
 /// One bastion as a transport.

@@ -9,15 +9,18 @@
 )]
 
 mod agent;
+mod aliases;
 mod authority;
 mod certificates;
 mod databases;
 mod destinations;
 mod host_certificates;
 mod host_keys;
+mod jumps;
 mod logins;
 mod passphrases;
 mod sharing;
+mod ssh_config;
 mod sshd;
 mod streams;
 mod world;

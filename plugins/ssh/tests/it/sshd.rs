@@ -130,6 +130,18 @@ impl Sshd {
         self.children.lock().unwrap().len()
     }
 
+    /// Waits until all connections have ended by themselves.
+    pub(crate) async fn connections_ended(&self) {
+        let children = std::mem::take(&mut *self.children.lock().unwrap());
+        let waiting = tokio::task::spawn_blocking(move || {
+            for mut child in children {
+                child.wait().unwrap();
+            }
+        });
+        let ended = tokio::time::timeout(crate::world::LIMIT, waiting).await;
+        ended.expect("a connection is still open").unwrap();
+    }
+
     /// Stops all connections there are from answering, as a lost network would.
     pub(crate) fn freeze_connections(&self) {
         for child in self.children.lock().unwrap().iter() {

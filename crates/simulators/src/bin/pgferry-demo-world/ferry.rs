@@ -127,7 +127,8 @@ fn configuration(password: &Path, arguments: &Arguments, world: &World) -> Strin
          port = {ssh}\n\
          user = '{user}'\n\
          key_file = '{key}'\n\
-         known_hosts_file = '{known_hosts}'\n\n\
+         known_hosts_file = '{known_hosts}'\n\
+         ssh_config = false\n\n\
          [targets.demo.credential]\n\
          kind = \"password\"\n\
          user = \"{role}\"\n\
