@@ -1,10 +1,4 @@
-//! What pgferry knows of AWS: endpoint names, one SDK configuration and credential chain for the
-//! whole process, and AWS's errors in plain words.
+//! What pgferry knows of AWS: one SDK configuration and credential chain for the whole process, and
+//! AWS's errors in plain words.
 //!
 //! It opens no database connection and knows nothing of PostgreSQL.
-//!
-//! Start from [`Endpoint::parse`].
-
-mod endpoint;
-
-pub use endpoint::{Endpoint, Kind};
