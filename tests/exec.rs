@@ -310,6 +310,42 @@ fn a_key_of_the_terminal_reaches_the_child_once() {
 }
 
 #[test]
+fn ctrl_z_gives_the_terminal_to_the_shell_and_fg_gives_it_back() {
+    let stage = Stage::get();
+    // %012 is a line end: an echo of this line does not look like the prompt.
+    let prompt = "PROMPT1=psql-is-ready%012";
+    let psql = stage.command("psql", "dev", &["-X", "-A", "-t", "-q", "-v", prompt]);
+    let line: Vec<_> = std::iter::once(psql.get_program())
+        .chain(psql.get_args())
+        .map(|word| word.to_str().unwrap())
+        .collect();
+    let mut shell = Command::new("bash");
+    shell
+        .args(["--norc", "--noprofile", "-i"])
+        .env("HISTFILE", "")
+        .env("TERM", "dumb")
+        .env("PAGER", "cat");
+    for (name, value) in psql.get_envs() {
+        value.map(|value| shell.env(name, value));
+    }
+    let mut screen = Running::start(&mut limited(&at_terminal(&shell)));
+    screen.write(&format!("{}\n", line.join(" ")));
+    while !screen.line().ends_with("psql-is-ready") {}
+    screen.write("\x1a");
+    screen.see("Stopped");
+    screen.write("echo shell $((6 * 7))\n");
+    screen.see("shell 42");
+    screen.write("fg\n");
+    // The shell says what it continues once psql has the terminal, or is about to.
+    screen.see("pgferry psql");
+    screen.write("select 'back ' || 'again';\n");
+    screen.see("back again");
+    screen.write("\\q\n");
+    screen.write("exit 9\n");
+    assert_eq!(screen.end().0, Some(9));
+}
+
+#[test]
 fn the_password_is_in_no_process_list_and_in_no_log() {
     let stage = Stage::get();
     let mut exec = stage.exec("tunnel", &["sh", "-c", "env; echo; psql -X -c 'select 1'; read l"]);
