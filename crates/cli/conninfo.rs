@@ -9,8 +9,10 @@ use zeroize::Zeroizing;
 /// What RFC 3986 calls unreserved stays; everything else is encoded, wherever it stands.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The listeners have no TLS: a client that asks for it would be refused.
-const SSLMODE: &str = "disable";
+/// For listeners without TLS: a client that insists on it would be refused.
+pub(crate) const WITHOUT_TLS: &str = "disable";
+/// For listeners with TLS, whether they require it or not.
+const WITH_TLS: &str = "require";
 
 /// A way to a listener, in libpq's terms.
 #[derive(Clone, Debug)]
@@ -19,6 +21,7 @@ pub(crate) struct ConnInfo {
     pub(crate) user: String,
     pub(crate) password: Option<Secret>,
     pub(crate) database: String,
+    pub(crate) sslmode: &'static str,
 }
 
 /// Where a client connects.
@@ -61,6 +64,14 @@ pub(crate) fn database(target: &Target) -> &str {
     target.database.name.as_deref().unwrap_or_else(|| target.credential.user())
 }
 
+/// How a client speaks to a target's listener: unix sockets have no TLS.
+pub(crate) fn sslmode(target: &Target, place: &Place) -> &'static str {
+    match place {
+        Place::Tcp(_) if target.local_tls.is_some() => WITH_TLS,
+        Place::Tcp(_) | Place::Unix { .. } => WITHOUT_TLS,
+    }
+}
+
 impl ConnInfo {
     /// libpq's variables, and the URL as `DATABASE_URL`.
     pub(crate) fn variables(&self) -> Vec<Variable> {
@@ -73,7 +84,7 @@ impl ConnInfo {
             ("PGPORT", port.to_string().into()),
             ("PGUSER", self.user.clone().into()),
             ("PGDATABASE", self.database.clone().into()),
-            ("PGSSLMODE", SSLMODE.to_owned().into()),
+            ("PGSSLMODE", self.sslmode.to_owned().into()),
             ("DATABASE_URL", self.url()),
         ];
         if let Some(password) = &self.password {
@@ -100,13 +111,13 @@ impl ConnInfo {
         let encoded = |text| utf8_percent_encode(text, RESERVED);
         let colon = if password.is_some() { ":" } else { "" };
         let (user, password) = (encoded(&self.user), password.unwrap_or_default());
-        let database = encoded(&self.database);
+        let (database, sslmode) = (encoded(&self.database), self.sslmode);
         Zeroizing::new(match &self.place {
             Place::Tcp(address) => format!(
-                "postgresql://{user}{colon}{password}@{address}/{database}?sslmode={SSLMODE}"
+                "postgresql://{user}{colon}{password}@{address}/{database}?sslmode={sslmode}"
             ),
             Place::Unix { directory, port } => format!(
-                "postgresql://{user}{colon}{password}@/{database}?host={}&port={port}&sslmode={SSLMODE}",
+                "postgresql://{user}{colon}{password}@/{database}?host={}&port={port}&sslmode={sslmode}",
                 encoded(directory)
             ),
         })
@@ -122,7 +133,13 @@ mod tests {
 
     fn info(place: Place) -> ConnInfo {
         let (user, database) = ("o'neill@x".to_owned(), "my db/ü".to_owned());
-        ConnInfo { place, user, password: Some(Secret::new("p:w %#?".to_owned())), database }
+        ConnInfo {
+            place,
+            user,
+            password: Some(Secret::new("p:w %#?".to_owned())),
+            database,
+            sslmode: WITHOUT_TLS,
+        }
     }
 
     fn tcp(address: &str) -> Place {

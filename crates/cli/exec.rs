@@ -70,7 +70,16 @@ fn private(session: &Session) -> Result<(Plan, ConnInfo), Failure> {
     plan.admin = None;
     let plan = plan.select(&[name]).map_err(invalid)?;
     let user = LOCAL_USER.to_owned();
-    Ok((plan, ConnInfo { place: Place::Tcp(place), user, password: Some(password), database }))
+    Ok((
+        plan,
+        ConnInfo {
+            place: Place::Tcp(place),
+            user,
+            password: Some(password),
+            database,
+            sslmode: conninfo::WITHOUT_TLS,
+        },
+    ))
 }
 
 /// 256 bits, in characters that need no quotes anywhere.

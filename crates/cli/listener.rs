@@ -31,7 +31,9 @@ pub(crate) fn conninfo(
         }
     };
     let user = user.unwrap_or_else(|| target.credential.user()).to_owned();
-    Ok(ConnInfo { place, user, password, database: conninfo::database(target).to_owned() })
+    let database = conninfo::database(target).to_owned();
+    let sslmode = conninfo::sslmode(target, &place);
+    Ok(ConnInfo { place, user, password, database, sslmode })
 }
 
 /// The first listener that has a fixed place: an address, unless the socket is wanted or there is no

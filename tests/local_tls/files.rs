@@ -100,3 +100,18 @@ fn an_expired_certificate_and_a_listener_in_the_clear_are_worth_a_warning() {
     let words = ["warning: target \"db\": 0.0.0.0:0 can be reached", "set local_tls"];
     assert_warned(&check_as_they_are(directory, "0.0.0.0:0", ""), &words);
 }
+
+#[test]
+fn the_url_of_a_listener_asks_for_tls_where_there_is_some() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let certificate = issued();
+    check(directory, certificate.pem(), certificate.key_pem());
+    for (local_tls, sslmode) in [(LOCAL_TLS, "sslmode=require"), ("", "sslmode=disable")] {
+        check_as_they_are(directory, "127.0.0.1:15432", local_tls);
+        let file = directory.join("pgferry.toml");
+        let output = pgferry(&["url", "db", "--config", file.to_str().unwrap()]);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains(sslmode), "{output:?}");
+    }
+}
