@@ -173,7 +173,7 @@ const KILL_LINE: u8 = 0x15;
 const DELETE: u8 = 0x7f;
 const LONGEST: usize = 1024;
 /// A person who has not answered by then has left.
-const LIMIT: Duration = Duration::from_secs(10 * 60);
+const LIMIT: Duration = Duration::from_mins(10);
 
 #[cfg(test)]
 mod tests {

@@ -48,7 +48,7 @@ fn every_fault_is_named_and_changes_nothing() {
                 new.credential = new
                     .credential
                     .replace("app_scram\"", "no_such\"")
-                    .replace("/app_scram", "/no_such")
+                    .replace("/app_scram", "/no_such");
             }),
             &["targets.new.credential.password_file", "no_such"],
         ),

@@ -26,7 +26,7 @@ fn behind(sshd: &Sshd, more: &str) -> String {
 
 fn shared(name: &'static str, world: &World) -> Target {
     let mut target = target(name, world);
-    target.transport = "\"bastion\"".to_owned();
+    "\"bastion\"".clone_into(&mut target.transport);
     target
 }
 

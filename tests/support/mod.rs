@@ -26,4 +26,4 @@ pub(crate) mod world;
 use std::time::Duration;
 
 /// Longer than anything takes on a busy machine: running into it is a failure, never a wait.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);

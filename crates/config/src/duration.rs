@@ -34,8 +34,8 @@ mod tests {
     fn durations_carry_their_unit() {
         assert_eq!(parse("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(parse("30s"), Ok(Duration::from_secs(30)));
-        assert_eq!(parse("10m"), Ok(Duration::from_secs(600)));
-        assert_eq!(parse("1h"), Ok(Duration::from_secs(3600)));
+        assert_eq!(parse("10m"), Ok(Duration::from_mins(10)));
+        assert_eq!(parse("1h"), Ok(Duration::from_hours(1)));
     }
 
     #[test]

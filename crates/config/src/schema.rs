@@ -193,13 +193,13 @@ limits! {
         "Opening a path to the database: the whole answer of the transport.";
     tcp = Duration::from_secs(10), "One TCP connect: to the database, or to the bastion.";
     tls = Duration::from_secs(10), "TLS with the database, from `SSLRequest` to the end of the handshake.";
-    server_login = Duration::from_secs(60),
+    server_login = Duration::from_mins(1),
         "From the startup packet to the database's first `ReadyForQuery`. Longer than a paused Aurora \
          Serverless cluster takes to resume.";
     cancel = Duration::from_secs(10), "Carrying one `CancelRequest` to the database, all hops together.";
     client_gone = Duration::from_secs(10),
         "How long a session whose client has closed waits for bytes from the database.";
     drain = Duration::from_secs(30), "From SIGTERM or SIGINT until busy sessions are closed hard.";
-    idle_tunnel = Duration::from_secs(600),
+    idle_tunnel = Duration::from_mins(10),
         "How long a transport keeps a shared tunnel without sessions.";
 }

@@ -50,7 +50,7 @@ mod tests {
         let mut clock = Clock::start();
         tokio::time::advance(Duration::from_millis(5)).await;
         clock.stall();
-        tokio::time::advance(Duration::from_secs(60)).await;
+        tokio::time::advance(Duration::from_mins(1)).await;
         assert_eq!(clock.tick(), Tick(5_000_000));
         assert_eq!(clock.resume(), Some(60_000_000_000));
         tokio::time::advance(Duration::from_millis(1)).await;

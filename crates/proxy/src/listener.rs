@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, UnixListener};
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long a client may be silent before the system asks whether it is still there.
-const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
+const KEEPALIVE_AFTER: Duration = Duration::from_mins(1);
 /// Between two questions to a silent client.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 

@@ -159,10 +159,11 @@ mod tests {
             pairs.iter().map(|(name, address)| ((*name).to_owned(), listen(address))).collect()
         };
         let (bound, wanted) = (parse(bound), parse(wanted));
-        fn lend(pairs: &[(String, Listen)]) -> Vec<(&str, &Listen)> {
-            pairs.iter().map(|(name, listen)| (name.as_str(), listen)).collect()
-        }
         matching(&lend(&bound), &lend(&wanted))
+    }
+
+    fn lend(pairs: &[(String, Listen)]) -> Vec<(&str, &Listen)> {
+        pairs.iter().map(|(name, listen)| (name.as_str(), listen)).collect()
     }
 
     const ONE: &str = "127.0.0.1:1";

@@ -257,5 +257,5 @@ const READY: &str = "database system is ready to accept connections";
 const TAKEN: &str = "Address already in use";
 const LOOPBACK: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 const PORT_ATTEMPTS: u32 = 5;
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 const STOP_LIMIT: Duration = Duration::from_secs(30);

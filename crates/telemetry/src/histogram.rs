@@ -113,7 +113,7 @@ fn nanos_of(seconds: f64) -> Result<u64, BucketsError> {
 }
 
 /// A day: no statement that is still worth timing takes longer.
-const MAX_BOUND: Duration = Duration::from_secs(86_400);
+const MAX_BOUND: Duration = Duration::from_hours(24);
 
 #[cfg(test)]
 mod tests {

@@ -77,7 +77,7 @@ const fn default_tcp_limit() -> Duration {
 }
 
 const fn default_idle() -> Duration {
-    Duration::from_secs(300)
+    Duration::from_mins(5)
 }
 
 #[cfg(test)]

@@ -242,11 +242,11 @@ impl Drop for DialReply {
 }
 
 const DIAL_LIMIT: Duration = Duration::from_secs(30);
-const LONGEST_DIAL: Duration = Duration::from_secs(600);
+const LONGEST_DIAL: Duration = Duration::from_mins(10);
 /// For dials on behalf of no open.
 const TCP_LIMIT: Duration = Duration::from_secs(10);
 /// For dials on behalf of no open.
-const IDLE_TUNNEL: Duration = Duration::from_secs(300);
+const IDLE_TUNNEL: Duration = Duration::from_mins(5);
 
 #[cfg(test)]
 mod tests {

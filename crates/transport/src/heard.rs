@@ -43,7 +43,9 @@ impl Heard {
             let said = std::mem::take(said);
             *voice = Voice::Speaking;
             // Under the lock, so that what comes next is told after it.
-            said.into_iter().for_each(|said| self.pass_on(said));
+            for said in said {
+                self.pass_on(said);
+            }
         }
     }
 

@@ -71,7 +71,7 @@ fn string(detail: &Value, key: &str) -> Option<String> {
 }
 
 /// Longer than any client waits.
-const LONGEST_RETRY: Duration = Duration::from_secs(3600);
+const LONGEST_RETRY: Duration = Duration::from_hours(1);
 
 #[cfg(test)]
 mod tests {

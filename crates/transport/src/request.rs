@@ -93,7 +93,7 @@ mod tests {
             purpose: Purpose::Cancel,
             limit: Duration::from_secs(9),
             tcp_limit: Duration::from_secs(3),
-            idle_tunnel: Duration::from_secs(60),
+            idle_tunnel: Duration::from_mins(1),
             client_label: None,
         };
         let json: Value =

@@ -90,7 +90,7 @@ impl Standing {
 }
 
 const PANICS: usize = 3;
-const PANIC_WINDOW: Duration = Duration::from_secs(60);
+const PANIC_WINDOW: Duration = Duration::from_mins(1);
 const HELD_DOWN: Duration = Duration::from_secs(30);
 
 #[cfg(test)]

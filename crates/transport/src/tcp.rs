@@ -116,7 +116,7 @@ fn finish(stream: TcpStream) -> io::Result<OwnedFd> {
 /// Source: RFC 8305, 5.
 const STAGGER: Duration = Duration::from_millis(250);
 /// The caller's deadline ends the wait.
-const FOREVER: Duration = Duration::from_secs(24 * 3600);
+const FOREVER: Duration = Duration::from_hours(24);
 const KEEPALIVE: Duration = Duration::from_secs(15);
 const KEEPALIVE_PROBES: u32 = 3;
 const MOST_ADDRESSES: usize = 16;

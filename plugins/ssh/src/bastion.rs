@@ -54,7 +54,7 @@ type Outcome = watch::Receiver<Option<Result<Connection, Error>>>;
 impl Destination {
     /// A destination that has to be reached `within` a time.
     pub fn new(host: &str, port: u16, within: Duration) -> Self {
-        let (tcp_limit, idle_limit) = (within, Duration::from_secs(300));
+        let (tcp_limit, idle_limit) = (within, Duration::from_mins(5));
         let deadline = Instant::now() + within;
         Self { host: host.to_owned(), port, deadline, tcp_limit, idle_limit }
     }

@@ -157,8 +157,8 @@ mod tests {
     fn an_interval_is_a_number_with_a_unit() {
         assert_eq!(interval("500ms"), Some(Duration::from_millis(500)));
         assert_eq!(interval("15s"), Some(Duration::from_secs(15)));
-        assert_eq!(interval("5 m"), Some(Duration::from_secs(300)));
-        assert_eq!(interval("2h"), Some(Duration::from_secs(7200)));
+        assert_eq!(interval("5 m"), Some(Duration::from_mins(5)));
+        assert_eq!(interval("2h"), Some(Duration::from_hours(2)));
     }
 
     #[test]

@@ -341,4 +341,4 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const PING_LIMIT: Duration = Duration::from_secs(2);
 const GOODBYE_LIMIT: Duration = Duration::from_secs(1);
 /// Far beyond any limit a user means, and within what a timer can hold.
-const LONGEST_IDLE: Duration = Duration::from_secs(365 * 24 * 3600);
+const LONGEST_IDLE: Duration = Duration::from_hours(8760);

@@ -186,11 +186,11 @@ pub(super) fn request(host: &str, port: u16) -> OpenRequest {
         purpose: Purpose::Session,
         limit: OPEN_LIMIT,
         tcp_limit: OPEN_LIMIT,
-        idle_tunnel: Duration::from_secs(60),
+        idle_tunnel: Duration::from_mins(1),
         client_label: None,
     }
 }
 
 pub(super) const OPEN_LIMIT: Duration = Duration::from_secs(10);
 pub(super) const DESTROY_LIMIT: Duration = Duration::from_secs(5);
-const CHECK_LIMIT: Duration = Duration::from_secs(60);
+const CHECK_LIMIT: Duration = Duration::from_mins(1);

@@ -71,7 +71,7 @@ impl Reports {
                 }
             }
         };
-        tokio::time::timeout(Duration::from_secs(60), found).await.unwrap()
+        tokio::time::timeout(Duration::from_mins(1), found).await.unwrap()
     }
 
     /// Whether there was a report that begins so, up to now.
@@ -140,7 +140,7 @@ pub(crate) fn request(trick: &str, port: u16) -> OpenRequest {
         purpose: Purpose::Session,
         limit: Duration::from_secs(10),
         tcp_limit: Duration::from_secs(5),
-        idle_tunnel: Duration::from_secs(60),
+        idle_tunnel: Duration::from_mins(1),
         client_label: None,
     }
 }

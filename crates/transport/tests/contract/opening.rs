@@ -42,7 +42,7 @@ async fn direct_connects_and_its_errors_carry_its_name() {
     let instance = transports.instance("straight").unwrap();
     let (server, port) = listener();
     let mut connection = instance.open(request("", port)).await.unwrap();
-    assert_eq!(connection.closed.wait(Duration::from_secs(60)).await, None);
+    assert_eq!(connection.closed.wait(Duration::from_mins(1)).await, None);
     drop(server);
     let error = instance.open(request("", port)).await.unwrap_err();
     assert_eq!(error.status, Status::Unreachable);
@@ -66,7 +66,7 @@ async fn why_a_stream_ended_is_known_to_its_holder() {
     let mut connection = instance.open(request("why", 1)).await.unwrap();
     assert_eq!(connection.detail.via.as_deref(), Some("bastion"));
     for _ in 0..2 {
-        let closed = connection.closed.wait(Duration::from_secs(60)).await.unwrap();
+        let closed = connection.closed.wait(Duration::from_mins(1)).await.unwrap();
         assert_eq!(closed.status, Status::Unreachable);
         assert_eq!(closed.message, "transport h (hostile 0.1): the bastion went away");
     }
@@ -128,7 +128,7 @@ async fn the_cap_on_opens_is_named_when_it_is_the_obstacle() {
     let (transports, _) = start(vec![spec]);
     let instance = transports.instance("h").unwrap();
     let mut patient = request("never", 1);
-    patient.limit = Duration::from_secs(60);
+    patient.limit = Duration::from_mins(1);
     let (first, second) =
         tokio::join!(biased; instance.open(patient), instance.open(request("ok", 1)));
     assert!(first.unwrap_err().message.contains("no answer within 60s"));
