@@ -48,7 +48,7 @@ pub(crate) fn check(text: &str) -> Result<Checked, String> {
     command.envs(
         supplies.variables.iter().chain(["DEV_PASSWORD".to_owned()].iter()).map(|name| (name, "x")),
     );
-    command.env("XDG_DATA_HOME", directory.path());
+    command.env("XDG_DATA_HOME", directory.path()).env("HOME", directory.path());
     if text.contains("local-ca") {
         let made = binary().arg("local-ca").env("XDG_DATA_HOME", directory.path()).output();
         assert!(made.expect("the binary starts").status.success());
