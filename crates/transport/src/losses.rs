@@ -80,7 +80,7 @@ impl Loss {
 const MOST_WATCHED: usize = 256;
 /// How far apart the end of a stream and the end of what it carried may be noticed.
 const SAME_TIME: Duration = Duration::from_secs(1);
-const FOREVER: Duration = Duration::from_hours(876000);
+const FOREVER: Duration = Duration::from_hours(876_000);
 
 #[cfg(test)]
 mod tests {
