@@ -105,3 +105,32 @@ impl Observer for Heard {
         self.say(instance, News::Failed(status, took));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Ear(Mutex<Vec<String>>);
+
+    impl Observer for Ear {
+        fn state(&self, instance: &str, state: TunnelState, message: &str) {
+            self.0.lock().unwrap().push(format!("{instance} {} {message}", state.label()));
+        }
+    }
+
+    #[test]
+    fn what_is_said_before_its_time_is_heard_later_and_after_it_never() {
+        let ear = Arc::new(Ear::default());
+        let heard = Heard::new(Arc::<Ear>::clone(&ear));
+        let say = |message: &str| heard.state("bastion", TunnelState::Up, message);
+        say("early");
+        assert!(ear.0.lock().unwrap().is_empty());
+        heard.speak();
+        say("in time");
+        heard.replace();
+        say("late");
+        heard.speak();
+        assert_eq!(*ear.0.lock().unwrap(), ["bastion up early", "bastion up in time"]);
+    }
+}

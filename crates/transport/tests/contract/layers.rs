@@ -58,3 +58,22 @@ async fn direct_lies_on_nothing() {
     let text = refusal(specs, SearchPath::only([])).to_string();
     assert!(text.contains("direct makes its own sockets"), "{text}");
 }
+
+#[tokio::test]
+async fn the_next_generation_keeps_what_is_the_same_down_to_the_bottom() {
+    let top = || on_top_of("below", hostile_spec("top"));
+    let below = InstanceSpec::new("below", "direct");
+    let other = InstanceSpec::new("other", "direct");
+    let (first, _reports) = start(vec![top(), below.clone(), other.clone()]);
+    let same = |next: &pgferry_transport::Transports, name: &str| {
+        let (before, after) = (first.instance(name).unwrap(), next.instance(name).unwrap());
+        std::sync::Arc::ptr_eq(&before, &after)
+    };
+    let next = first.succeed(vec![top(), below.clone()]).unwrap();
+    assert!(same(&next, "top") && same(&next, "below"));
+    assert!(next.instance("other").is_none());
+    let changed = InstanceSpec { max_concurrent_opens: 1, ..below };
+    let next = first.succeed(vec![top(), changed, other]).unwrap();
+    assert!(!same(&next, "below") && !same(&next, "top"), "what lies on it is made anew");
+    assert!(same(&next, "other"));
+}
