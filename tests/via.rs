@@ -11,7 +11,7 @@
 mod support;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use pgferry_simulators::{Key, Role, Sshd};
@@ -262,5 +262,54 @@ fn layers_that_cannot_be_are_refused_with_their_key() {
         let output = pgferry(&["config", "check", "--config", file.to_str().unwrap()]);
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && errors.contains(words), "{words}: {errors}");
+    }
+}
+
+/// `ssh_config` in which `prod` is reached through `gate`.
+fn aliases(directory: &Path, gate: &Sshd, prod: &Sshd) -> PathBuf {
+    let host = |name: &str, sshd: &Sshd| {
+        format!(
+            "Host {name}\n HostName 127.0.0.1\n Port {}\n User {}\n IdentityFile {}\n \
+             UserKnownHostsFile {}\n",
+            sshd.port(),
+            sshd.user(),
+            sshd.key_file(Key::Ed25519).display(),
+            sshd.known_hosts_file().display()
+        )
+    };
+    let file = directory.join("ssh_config");
+    let more = "Host refused\n ProxyCommand nc %h %p\n";
+    let text = format!("{}{} ProxyJump gate\n{more}", host("gate", gate), host("prod", prod));
+    fs::write(&file, text).unwrap();
+    file
+}
+
+fn alias(name: &str, file: &Path) -> String {
+    format!("[transports.bastion]\nkind = \"ssh\"\nhost = {name:?}\nssh_config_file = {file:?}\n")
+}
+
+#[test]
+fn an_alias_of_ssh_config_leads_through_its_jump_to_the_database() {
+    let stage = Stage::get();
+    let directory = tempfile::tempdir().unwrap();
+    let file = aliases(directory.path(), &stage.world.sshd, &stage.far);
+    let pgferry = run(&stage.target("bastion"), &[alias("prod", &file)]);
+    assert_serves(&pgferry);
+    let way = format!("via gate (127.0.0.1:{})", stage.world.sshd.port());
+    assert!(pgferry.log().text().contains(&way), "{}", pgferry.log().text());
+}
+
+#[test]
+fn an_alias_that_cannot_be_followed_stops_the_start_with_line_and_remedy() {
+    let stage = Stage::get();
+    let directory = tempfile::tempdir().unwrap();
+    let file = aliases(directory.path(), &stage.world.sshd, &stage.far);
+    let text = format!("{}\n{}", stage.target("bastion"), alias("refused", &file));
+    let config = write_config(directory.path(), &text);
+    let output = pgferry(&["config", "check", "--config", config.to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{said}");
+    for words in [&format!("{}:15: proxycommand", file.display()), "kind \"exec\"", "jump = []"] {
+        assert!(said.contains(words), "{words:?} is not in: {said}");
     }
 }

@@ -95,8 +95,12 @@ impl Guest {
         match outcome {
             Ok(Ok(handle)) => Ok(handle),
             Ok(Err(status)) => {
-                let words = said.map_or_else(|| WORDLESS.to_owned(), |said| said.message);
-                Err(refusal(status, words))
+                // Whoever starts this program has one line to learn from.
+                let words = said.map(|said| match said.hint {
+                    Some(hint) => format!("{}; {hint}", said.message),
+                    None => said.message,
+                });
+                Err(refusal(status, words.unwrap_or_else(|| WORDLESS.to_owned())))
             }
             Err(RecvTimeoutError::Timeout) => {
                 Err(LoadFailure::CreateTimeout { plugin: self.label(), limit: CREATE_LIMIT })
