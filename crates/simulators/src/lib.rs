@@ -1,5 +1,5 @@
-//! Throwaway servers and faults: a real PostgreSQL, a real OpenSSH bastion, and a relay that
-//! misbehaves on request. Tests, benches and the demo share them.
+//! Throwaway servers and faults: a real PostgreSQL, a real OpenSSH bastion, a relay that misbehaves
+//! on request, and a simulated AWS. Tests, benches and the demo share them.
 //!
 //! Everything here listens on loopback, lives in a temporary directory, carries keys and passwords
 //! made for it alone, and is gone when its value is dropped: also after a panic, and also when the
@@ -10,11 +10,15 @@
 //! watches, freezes and ends them. It imports nothing of pgferry, so that one misreading of a
 //! protocol cannot hide on both sides of a test.
 //!
-//! Start from [`Postgres`], [`Sshd`] and [`FaultRelay`]; [`Authority`] issues the certificates.
+//! AWS is a model, for want of a real one to run: where it had to choose, it is the stricter.
+//!
+//! Start from [`Postgres`], [`Sshd`], [`FaultRelay`] and [`Aws`]; [`Authority`] issues the
+//! certificates.
 //!
 //! Every blocking wait takes a limit or has a documented one. The `start` functions panic with a
 //! full sentence, which is what a test wants; each has a `try_start` beside it for other callers.
 
+pub use aws::{Aws, Call, Clock, Cluster, Fault, Instance as DbInstance, Rotation, ServerlessV2};
 pub use certificates::{Authority, Certificate};
 pub use error::Error;
 pub use fault_relay::{Counters, Direction, FaultRelay, NewConnections};
@@ -24,6 +28,7 @@ pub use postgres::{Builder as PostgresBuilder, Postgres, Presented, Role, Shutdo
 pub use process::{Grace, Process};
 pub use sshd::{Builder as SshdBuilder, Key, Sshd};
 
+mod aws;
 mod certificates;
 mod error;
 mod fault_relay;
@@ -31,6 +36,7 @@ mod log;
 mod port;
 mod postgres;
 mod process;
+pub mod sigv4;
 mod sshd;
 mod tool;
 

@@ -1,0 +1,116 @@
+//! What a request asks for: the service, the action and its parameters.
+
+use serde_json::Value;
+
+use super::reply::{Failure, Protocol};
+use crate::sigv4::{Claim, Refusal, Request};
+
+/// A request, read as far as its sender can be asked about.
+pub(crate) struct Incoming {
+    pub(crate) request: Request,
+    /// The signing name of the service, empty if no service is meant.
+    pub(crate) service: String,
+    /// The action's own name.
+    pub(crate) action: String,
+    pub(crate) protocol: Protocol,
+    pub(crate) claim: Result<Claim, Refusal>,
+    pub(crate) parameters: Parameters,
+}
+
+/// The parameters of a query call.
+#[derive(Debug, Default)]
+pub(crate) struct Parameters(Vec<(String, String)>);
+
+impl Incoming {
+    pub(crate) fn read(request: Request) -> Self {
+        let claim = match Claim::from_headers(&request) {
+            Err(Refusal::Missing) => Claim::from_query(&request),
+            other => other,
+        };
+        let parameters = Parameters::read(&request);
+        let (service, action, protocol) = meant(&request, &claim, &parameters);
+        Self { request, service, action, protocol, claim, parameters }
+    }
+
+    /// As policies name it.
+    pub(crate) fn qualified_action(&self) -> String {
+        format!("{}:{}", self.service, self.action)
+    }
+
+    /// The body of a JSON call.
+    pub(crate) fn json(&self) -> Result<Value, Failure> {
+        serde_json::from_slice(&self.request.body).ok().filter(Value::is_object).ok_or_else(|| {
+            Failure::new(400, "SerializationException", "Start of structure expected")
+        })
+    }
+}
+
+fn meant(
+    request: &Request,
+    claim: &Result<Claim, Refusal>,
+    parameters: &Parameters,
+) -> (String, String, Protocol) {
+    let found =
+        |service: &str, action: &str, protocol| (service.to_owned(), action.to_owned(), protocol);
+    match (request.method.as_str(), request.path.as_str()) {
+        ("GET", "/federation/credentials") => {
+            return found("sso", "GetRoleCredentials", Protocol::Rest);
+        }
+        ("POST", "/token") => return found("sso-oauth", "CreateToken", Protocol::OAuth),
+        _ => {}
+    }
+    if let Some(target) = request.header("x-amz-target") {
+        let (service, action) = target.split_once('.').unwrap_or(("", target));
+        return found(service, action, Protocol::Json);
+    }
+    let action = parameters.optional("Action").unwrap_or_default();
+    let signed_for = claim.as_ref().map_or("", |claim| claim.scope.service.as_str());
+    match (parameters.optional("Version"), signed_for) {
+        (Some(STS_VERSION), _) | (None, "sts") => found("sts", action, Protocol::Query(STS)),
+        (Some(RDS_VERSION), _) | (None, "rds") => found("rds", action, Protocol::Query(RDS)),
+        _ => found("", action, Protocol::Query(STS)),
+    }
+}
+
+impl Parameters {
+    fn read(request: &Request) -> Self {
+        let form = request.header("content-type").unwrap_or_default();
+        let text: &[u8] = if form.starts_with("application/x-www-form-urlencoded") {
+            &request.body
+        } else {
+            request.query.as_bytes()
+        };
+        Self(form_urlencoded::parse(text).into_owned().collect())
+    }
+
+    pub(crate) fn optional(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn required(&self, name: &str) -> Result<&str, Failure> {
+        self.optional(name).ok_or_else(|| {
+            let message = format!("The request must contain the parameter {name}.");
+            Failure::new(400, "MissingParameter", &message)
+        })
+    }
+
+    /// `Filters.Filter.N.Name` with its `Values.Value.M`.
+    pub(crate) fn filters(&self) -> Vec<(&str, Vec<&str>)> {
+        let names = self.0.iter().filter_map(|(key, name)| {
+            let number = key.strip_prefix("Filters.Filter.")?.strip_suffix(".Name")?;
+            Some((number, name.as_str()))
+        });
+        names
+            .map(|(number, name)| {
+                let prefix = format!("Filters.Filter.{number}.Values.");
+                let values = self.0.iter().filter(|(key, _)| key.starts_with(&prefix));
+                (name, values.map(|(_, value)| value.as_str()).collect())
+            })
+            .collect()
+    }
+}
+
+pub(crate) const STS_VERSION: &str = "2011-06-15";
+pub(crate) const RDS_VERSION: &str = "2014-10-31";
+const STS: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
+const RDS: &str = "http://rds.amazonaws.com/doc/2014-10-31/";

@@ -1,0 +1,180 @@
+//! Takes calls over HTTP, holds them to account, and passes them on.
+
+use std::{convert::Infallible, future::pending, io, sync::Arc, time::Duration, time::SystemTime};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::{
+    Response, body::Incoming as Body, header::HeaderValue, server::conn::http1, service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{oneshot, watch},
+    task::JoinSet,
+};
+
+use super::{
+    State, World,
+    call::Incoming,
+    fault::Fault,
+    journal::Call,
+    principal::{Principal, Unauthenticated},
+    rds,
+    reply::{Failure, Protocol, Success},
+    secrets_manager, sso, sts,
+};
+use crate::sigv4;
+
+/// Runs until `stopped`; connections end with it.
+pub(super) async fn run(
+    socket: std::net::TcpListener,
+    world: Arc<World>,
+    mut stopped: oneshot::Receiver<()>,
+) {
+    let Ok(port) = listener(socket) else { return };
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            _ = &mut stopped => return,
+            accepted = port.accept() => if let Ok((stream, _)) = accepted {
+                connections.spawn(serve(stream, world.clone()));
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+fn listener(socket: std::net::TcpListener) -> io::Result<TcpListener> {
+    socket.set_nonblocking(true)?;
+    TcpListener::from_std(socket)
+}
+
+async fn serve(stream: TcpStream, world: Arc<World>) {
+    let service = service_fn(move |request| {
+        let world = world.clone();
+        async move { answer(request, &world).await }
+    });
+    // A client that leaves in the middle is not this side's fault.
+    http1::Builder::new().serve_connection(TokioIo::new(stream), service).await.ok();
+}
+
+/// An error ends the connection without an answer.
+async fn answer(
+    request: hyper::Request<Body>,
+    world: &World,
+) -> Result<Response<Full<Bytes>>, io::Error> {
+    let incoming = Incoming::read(received(request).await?);
+    let action = incoming.qualified_action();
+    let hold = world.faults.hold();
+    let fault = world.faults.next(&action);
+    let number = world.journal.begin(entry(&incoming, action, world.clock.now()));
+    let answer = match fault {
+        Some(Fault::Drop) => return Err(io::ErrorKind::ConnectionAborted.into()),
+        Some(Fault::Hang) => {
+            released(hold).await;
+            dispatch(&incoming, world)
+        }
+        Some(fault) => Err(fault.failure().unwrap_or_else(Failure::internal)),
+        None => dispatch(&incoming, world),
+    };
+    let code = answer.as_ref().err().map(|it| it.code(incoming.protocol).to_owned());
+    world.journal.end(number, code);
+    let id = format!("00000000-0000-4000-8000-{number:012x}");
+    let mut response = incoming.protocol.response(&incoming.action, &answer, &id);
+    // The date by which a caller notices that its own clock is wrong.
+    let date = SystemTime::UNIX_EPOCH + Duration::from_secs(world.clock.now());
+    if let Ok(date) = HeaderValue::from_str(&httpdate::fmt_http_date(date)) {
+        response.headers_mut().insert("date", date);
+    }
+    Ok(response)
+}
+
+async fn released(mut hold: watch::Receiver<u64>) {
+    if hold.changed().await.is_err() {
+        pending::<Infallible>().await;
+    }
+}
+
+fn entry(incoming: &Incoming, action: String, time: u64) -> Call {
+    let claim = incoming.claim.as_ref().ok();
+    Call {
+        action,
+        access_key_id: claim.map(|claim| claim.access_key_id.clone()),
+        region: claim.map(|claim| claim.scope.region.clone()),
+        time,
+        error: None,
+    }
+}
+
+async fn received(request: hyper::Request<Body>) -> Result<sigv4::Request, io::Error> {
+    let (head, body) = request.into_parts();
+    let body = Limited::new(body, BODY_LIMIT).collect().await.map_err(io::Error::other)?;
+    let header = |(name, value): (&hyper::header::HeaderName, &HeaderValue)| {
+        (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
+    Ok(sigv4::Request {
+        method: head.method.as_str().to_owned(),
+        path: head.uri.path().to_owned(),
+        query: head.uri.query().unwrap_or_default().to_owned(),
+        headers: head.headers.iter().map(header).collect(),
+        body: body.to_bytes().to_vec(),
+    })
+}
+
+fn dispatch(incoming: &Incoming, world: &World) -> Result<Success, Failure> {
+    let now = world.clock.now();
+    let state = &mut *world.state();
+    let action = (incoming.service.as_str(), incoming.action.as_str());
+    match action {
+        ("sso", "GetRoleCredentials") => return sso::role_credentials(incoming, state, now),
+        ("sso-oauth", "CreateToken") => return sso::create_token(&incoming.json()?, state, now),
+        ("sts", "AssumeRoleWithWebIdentity") => {
+            let principals = &mut state.principals;
+            return sts::assume_role_with_web_identity(&incoming.parameters, principals, now);
+        }
+        _ => {}
+    }
+    let caller = caller(incoming, world, state, now)?;
+    let parameters = &incoming.parameters;
+    let fleet = (&state.fleet, world.region.as_str());
+    match action {
+        ("sts", "GetCallerIdentity") => Ok(sts::get_caller_identity(&caller)),
+        ("sts", "AssumeRole") => sts::assume_role(&caller, parameters, &mut state.principals, now),
+        ("secretsmanager", "GetSecretValue") => {
+            secrets_manager::get_secret_value(&caller, &incoming.json()?, &state.vault)
+        }
+        ("secretsmanager", "DescribeSecret") => {
+            secrets_manager::describe_secret(&caller, &incoming.json()?, &state.vault)
+        }
+        ("rds", "DescribeDBClusters") => rds::clusters(&caller, parameters, fleet),
+        ("rds", "DescribeDBInstances") => rds::instances(&caller, parameters, fleet),
+        ("rds", "DescribeDBClusterEndpoints") => rds::endpoints(&caller, parameters, fleet),
+        (_, action) => {
+            let version = parameters.optional("Version").unwrap_or_default();
+            Err(Failure::unknown_action(action, version))
+        }
+    }
+}
+
+fn caller(
+    incoming: &Incoming,
+    world: &World,
+    state: &State,
+    now: u64,
+) -> Result<Principal, Failure> {
+    let claim = incoming.claim.as_ref().map_err(|it| Unauthenticated::Refused(it.clone()))?;
+    // Nobody's action is refused for its signature first, as the front doors do.
+    let service = match (incoming.service.as_str(), incoming.protocol) {
+        ("", Protocol::Query(_)) => claim.scope.service.as_str(),
+        (service, _) => service,
+    };
+    let request = &incoming.request;
+    let times = (now, PRESIGNED_LIMIT);
+    Ok(state.principals.authenticate(request, claim, (service, &world.region), times)?)
+}
+
+const BODY_LIMIT: usize = 1024 * 1024;
+
+/// Seconds.
+const PRESIGNED_LIMIT: u64 = 900;
