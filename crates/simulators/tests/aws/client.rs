@@ -78,12 +78,15 @@ pub(crate) fn send(aws: &Aws, request: &Request) -> io::Result<Reply> {
     let mut stream = TcpStream::connect(aws.address())?;
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;
     let mark = if request.query.is_empty() { "" } else { "?" };
-    let mut text =
-        format!("{} {}{mark}{} HTTP/1.1\r\n", request.method, request.path, request.query);
-    for (name, value) in &request.headers {
-        text.push_str(&format!("{name}: {value}\r\n"));
-    }
-    text.push_str(&format!("content-length: {}\r\nconnection: close\r\n\r\n", request.body.len()));
+    let headers = request.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
+    let text = format!(
+        "{} {}{mark}{} HTTP/1.1\r\n{}content-length: {}\r\nconnection: close\r\n\r\n",
+        request.method,
+        request.path,
+        request.query,
+        headers.collect::<String>(),
+        request.body.len()
+    );
     stream.write_all(text.as_bytes())?;
     stream.write_all(&request.body)?;
     let mut answer = String::new();

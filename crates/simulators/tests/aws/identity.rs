@@ -32,9 +32,9 @@ fn each_wrong_signature_gets_the_code_of_its_protocol() {
     let stranger =
         Credentials { access_key_id: "AKIANOBODYATALL00000".to_owned(), ..right.clone() };
     let liar = Credentials { secret_access_key: "guessed".to_owned(), ..right.clone() };
-    let ended = aws.add_session("gone", Duration::from_secs(900), &["*"]);
+    let ended = aws.add_session("gone", Duration::from_mins(15), &["*"]);
     aws.end_session(&ended.access_key_id);
-    let tokenless = aws.add_session("here", Duration::from_secs(900), &["*"]);
+    let tokenless = aws.add_session("here", Duration::from_mins(15), &["*"]);
     let tokenless = Credentials { session_token: None, ..tokenless };
     let now = aws.clock().now();
     let mismatch = ("SignatureDoesNotMatch", "InvalidSignatureException");
@@ -76,7 +76,7 @@ fn an_unsigned_call_is_refused() {
 fn a_clock_that_is_wrong_shows_in_the_words_and_in_the_date() {
     let aws = Aws::start();
     let told = aws.clock().now();
-    aws.clock().advance(Duration::from_secs(3600));
+    aws.clock().advance(Duration::from_hours(1));
     let mut request = query("sts", &WHO);
     sign(&mut request, aws.credentials(), "us-east-1", "sts", told);
     let reply = send(&aws, &request).unwrap();

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::client::{Reply, call, post, query, send};
 
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_hours(1);
 
 fn cached(home: &Path) -> Value {
     // `printf corp | sha1sum`
