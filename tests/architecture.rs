@@ -60,6 +60,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("pgferry-telemetry", &[], &[]),
     ("pgferry-transport-abi", &[], &[]),
     ("pgferry-simulators", &[], &[]),
+    ("pgferry-ssm-protocol", &[], &[]),
     // The measuring harness drives the binary from outside, as tests do.
     ("pgferry-bench", &["pgferry-simulators"], &["pgferry-pg"]),
 ];

@@ -1,0 +1,222 @@
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::channel::{Limits, Role};
+use crate::message::AgentMessage;
+use crate::message_id::MessageIds;
+use crate::moment::Moment;
+use crate::pace::Pace;
+use crate::payload_type::PayloadType;
+use crate::rtt::Rtt;
+
+/// Numbers our messages, and repeats each until there is a receipt for it.
+///
+/// The peers repeat the oldest alone. Ours repeats every message on its own timer, which their reordering allows: a
+/// backlog after a break goes out as fast as the pace permits, instead of one message per round trip.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    role: Role,
+    limits: Limits,
+    ids: MessageIds,
+    next: i64,
+    /// Handshake and flags: they go before data, and when data may not.
+    control: VecDeque<(PayloadType, Bytes)>,
+    /// Data that has no number yet, so that small writes become full messages.
+    unsent: BytesMut,
+    data: Data,
+    unacknowledged: BTreeMap<i64, InFlight>,
+    /// When to repeat which: the same messages as above.
+    timers: BTreeSet<(Duration, i64)>,
+    pace: Pace,
+    rtt: Rtt,
+    paused_since: Option<Duration>,
+    heard_at: Duration,
+}
+
+/// Before the handshake is complete, the agent acknowledges data and throws it away.
+#[derive(Debug, PartialEq, Eq)]
+enum Data {
+    Withheld,
+    Flowing,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    frame: Bytes,
+    sent_at: Duration,
+    due: Duration,
+    repetitions: u32,
+}
+
+impl Outgoing {
+    pub(crate) fn new(role: Role, limits: Limits, ids: MessageIds) -> Self {
+        Self {
+            role,
+            limits,
+            ids,
+            next: 0,
+            control: VecDeque::new(),
+            unsent: BytesMut::new(),
+            data: Data::Withheld,
+            unacknowledged: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            pace: Pace::new(limits.messages_per_second),
+            rtt: Rtt::new(),
+            paused_since: None,
+            heard_at: Duration::ZERO,
+        }
+    }
+
+    pub(crate) fn let_data_flow(&mut self) {
+        self.data = Data::Flowing;
+    }
+
+    pub(crate) fn room(&self) -> usize {
+        self.limits.unsent_bytes.saturating_sub(self.unsent.len())
+    }
+
+    /// Takes as much as there is room for.
+    pub(crate) fn write(&mut self, data: &[u8]) -> usize {
+        let taken = data.get(..self.room()).unwrap_or(data);
+        self.unsent.extend_from_slice(taken);
+        taken.len()
+    }
+
+    pub(crate) fn send_control(&mut self, payload_type: PayloadType, payload: Bytes) -> bool {
+        let room = self.control.len() < CONTROL_MESSAGES;
+        if room {
+            self.control.push_back((payload_type, payload));
+        }
+        room
+    }
+
+    /// There is a receipt for this message.
+    pub(crate) fn acknowledge(&mut self, number: i64, now: Duration) {
+        let Some(message) = self.unacknowledged.remove(&number) else { return };
+        self.timers.remove(&(message.due, number));
+        self.heard_at = self.heard_at.max(now);
+        if message.repetitions == 0 {
+            self.rtt.sample(now.saturating_sub(message.sent_at));
+        }
+    }
+
+    /// On a new connection everything without a receipt goes again, at once and from the oldest on.
+    pub(crate) fn resume(&mut self, now: Duration) {
+        self.paused_since = None;
+        self.heard_at = self.heard_at.max(now);
+        self.timers.clear();
+        for (number, message) in &mut self.unacknowledged {
+            message.due = now;
+            // Not zero: the time of the break is no sample.
+            message.repetitions = 1;
+            self.timers.insert((now, *number));
+        }
+    }
+
+    pub(crate) fn pause(&mut self, now: Duration) {
+        self.paused_since.get_or_insert(now);
+    }
+
+    pub(crate) fn unpause(&mut self) {
+        self.paused_since = None;
+    }
+
+    pub(crate) fn paused_for(&self, now: Duration) -> Option<Duration> {
+        self.paused_since.map(|since| now.saturating_sub(since))
+    }
+
+    /// How long messages wait for receipts while none comes at all.
+    pub(crate) fn unheard_for(&self, now: Duration) -> Option<Duration> {
+        let oldest = self.unacknowledged.values().map(|message| message.sent_at).min()?;
+        Some(now.saturating_sub(oldest.max(self.heard_at)))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.unsent.is_empty() && self.control.is_empty() && self.unacknowledged.is_empty()
+    }
+
+    /// The next frame, if it is time for one.
+    pub(crate) fn poll_transmit(&mut self, now: Moment) -> Option<Bytes> {
+        if self.next_wakeup(now.monotonic)? > now.monotonic {
+            return None;
+        }
+        let frame = match self.due_repetition(now.monotonic) {
+            Some(number) => self.repeat(number, now.monotonic)?,
+            None => self.send_new(now)?,
+        };
+        self.pace.take(now.monotonic);
+        Some(frame)
+    }
+
+    /// When to ask for a frame again: not before `now`, and nothing if only the peer can change anything.
+    pub(crate) fn next_wakeup(&self, now: Duration) -> Option<Duration> {
+        let repeat = self.first_timer().map(|(due, _)| due);
+        let new = self.has_something_new().then_some(now);
+        let due = repeat.into_iter().chain(new).min()?;
+        Some(due.max(self.pace.ready_at()).max(now))
+    }
+
+    /// During a pause the oldest alone is repeated: its receipt would end the pause.
+    fn first_timer(&self) -> Option<(Duration, i64)> {
+        if self.paused_since.is_some() {
+            let (number, message) = self.unacknowledged.first_key_value()?;
+            return Some((message.due, *number));
+        }
+        self.timers.first().copied()
+    }
+
+    fn due_repetition(&self, now: Duration) -> Option<i64> {
+        self.first_timer().filter(|(due, _)| *due <= now).map(|(_, number)| number)
+    }
+
+    fn has_something_new(&self) -> bool {
+        let may_flow = self.data == Data::Flowing
+            && self.paused_since.is_none()
+            && self.unacknowledged.len() < self.limits.unacknowledged_messages;
+        !self.control.is_empty() || may_flow && !self.unsent.is_empty()
+    }
+
+    fn repeat(&mut self, number: i64, now: Duration) -> Option<Bytes> {
+        let message = self.unacknowledged.get_mut(&number)?;
+        self.timers.remove(&(message.due, number));
+        message.repetitions = message.repetitions.saturating_add(1);
+        message.due = now + self.rtt.timeout(message.repetitions);
+        self.timers.insert((message.due, number));
+        Some(message.frame.clone())
+    }
+
+    fn send_new(&mut self, now: Moment) -> Option<Bytes> {
+        if !self.has_something_new() {
+            return None;
+        }
+        let (payload_type, payload) = self.control.pop_front().unwrap_or_else(|| {
+            let length = self.unsent.len().min(self.limits.payload_bytes.max(1));
+            (PayloadType::Output, self.unsent.split_to(length).freeze())
+        });
+        let number = self.next;
+        self.next = self.next.saturating_add(1);
+        let first_of_agent = self.role == Role::Agent && number == 0;
+        let message = AgentMessage {
+            message_type: self.role.stream_type(),
+            schema_version: 1,
+            created_date: now.unix_millis.max(1),
+            sequence_number: number,
+            flags: if first_of_agent { AgentMessage::SYN } else { 0 },
+            id: self.ids.draw(),
+            payload_type,
+            payload,
+        };
+        let frame = message.encode();
+        let due = now.monotonic + self.rtt.timeout(0);
+        self.timers.insert((due, number));
+        let in_flight =
+            InFlight { frame: frame.clone(), sent_at: now.monotonic, due, repetitions: 0 };
+        self.unacknowledged.insert(number, in_flight);
+        Some(frame)
+    }
+}
+
+/// A session has one handshake and one end: more than this is a mistake of the caller.
+const CONTROL_MESSAGES: usize = 64;

@@ -1,0 +1,186 @@
+//! Two channels and a network that loses, doubles, delays and cuts, in simulated time.
+
+#![allow(
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test ends by panicking"
+)]
+
+mod support;
+
+use std::time::Duration;
+
+use pgferry_ssm_protocol::{
+    AgentMessage, Channel, Event, Flag, Limits, MessageType, PayloadType, Role,
+};
+use proptest::prelude::*;
+use support::{Faults, Pair, at, channel, service_message};
+
+#[test]
+fn an_undisturbed_transfer_sends_every_message_once() {
+    let mut pair = Pair::new(Faults::none(), Limits::default());
+    let sent = pair.transfer(200_000, 200_000);
+    assert_eq!(sent.stream_messages, 2 * 200_000_u64.div_ceil(1024), "nothing is repeated");
+    assert_eq!(sent.receipts, sent.stream_messages);
+}
+
+#[test]
+fn the_pace_is_900_messages_a_second() {
+    let mut pair = Pair::new(Faults::none(), Limits::default());
+    let sent = pair.transfer(9_000 * 1024, 0);
+    let seconds = sent.took.as_secs_f64();
+    assert!((9.8..10.3).contains(&seconds), "{seconds}");
+}
+
+#[test]
+fn after_a_cut_a_full_backlog_goes_again_at_once_and_within_its_pace() {
+    let limits = Limits { unsent_bytes: 16 << 20, ..Limits::default() };
+    let backlog = 4096;
+    let mut client = channel(Role::Client, limits);
+    client.handshake_completed();
+    client.connected(at(0));
+    assert_eq!(client.write(&vec![7; 10_000 * 1024]), 10_000 * 1024);
+    let lost = support::drain(&mut client, 0, 40_000);
+    assert_eq!(lost.iter().map(|message| message.sequence_number).max(), Some(backlog - 1));
+    client.disconnected();
+    assert!(client.poll_transmit(at(40_000)).is_none(), "there is nothing to send on");
+    assert!(client.next_wakeup(at(40_000)).is_none());
+    client.connected(at(60_000));
+    let again = support::drain(&mut client, 60_000, 64_500);
+    let numbers: Vec<i64> = again.iter().map(|message| message.sequence_number).collect();
+    let all: Vec<i64> = (0..backlog).collect();
+    assert_eq!(numbers[..4096], all, "from the oldest on, and none twice before each went once");
+}
+
+#[test]
+fn data_waits_for_the_handshake_and_control_messages_do_not() {
+    let mut client = channel(Role::Client, Limits::default());
+    client.connected(at(0));
+    client.write(b"early");
+    assert!(client.poll_transmit(at(0)).is_none());
+    assert!(client.send_control(PayloadType::HandshakeResponse, "{}".into()));
+    let frame = client.poll_transmit(at(1)).unwrap();
+    let response = AgentMessage::decode(&frame).unwrap();
+    assert_eq!(response.payload_type, PayloadType::HandshakeResponse);
+    assert_eq!((response.sequence_number, response.flags), (0, 0));
+    client.handshake_completed();
+    let data = AgentMessage::decode(&client.poll_transmit(at(2)).unwrap()).unwrap();
+    assert_eq!((data.sequence_number, &data.payload[..]), (1, &b"early"[..]));
+}
+
+#[test]
+fn the_agents_first_message_alone_carries_syn() {
+    let mut agent = channel(Role::Agent, Limits::default());
+    agent.handshake_completed();
+    agent.connected(at(0));
+    agent.write(&[0; 2048]);
+    let sent = support::drain(&mut agent, 0, 10);
+    let flags: Vec<u64> = sent.iter().map(|message| message.flags).collect();
+    assert_eq!(flags, [AgentMessage::SYN, 0]);
+}
+
+#[test]
+fn an_unanswered_message_is_repeated_with_growing_pauses_and_stays_the_same() {
+    let mut client = channel(Role::Client, Limits::default());
+    client.handshake_completed();
+    client.connected(at(0));
+    client.write(b"x");
+    let sent: Vec<(u64, AgentMessage)> = support::timeline(&mut client, 0, 30_000);
+    let times: Vec<u64> = sent.iter().map(|(time, _)| *time).collect();
+    assert_eq!(times, [0, 200, 600, 1400, 3000, 6200, 12_600, 20_600, 28_600]);
+    assert!(sent.iter().all(|(_, message)| *message == sent[0].1));
+    assert_eq!(client.unheard_for(at(30_000)), Some(Duration::from_secs(30)));
+    assert!(!client.is_flushed());
+}
+
+#[test]
+fn a_pause_stops_new_data_and_nothing_else_until_the_agent_is_heard() {
+    let mut client = channel(Role::Client, Limits::default());
+    client.handshake_completed();
+    client.connected(at(0));
+    assert_eq!(client.on_frame(&service_message("pause_publication"), at(5)), Ok(Event::Paused));
+    client.write(b"later");
+    assert!(client.poll_transmit(at(6)).is_none());
+    assert_eq!(client.paused_for(at(10_005)), Some(Channel::PAUSE_LIMIT));
+    assert!(client.send_control(PayloadType::Flag, Flag::TerminateSession.encode()));
+    assert!(client.poll_transmit(at(7)).is_some(), "a flag goes all the same");
+
+    let mut agent = channel(Role::Agent, Limits::default());
+    agent.handshake_completed();
+    agent.connected(at(0));
+    agent.write(b"hello");
+    let hello = agent.poll_transmit(at(8)).unwrap();
+    assert_eq!(client.on_frame(&hello, at(9)), Ok(Event::Stream));
+    assert_eq!(client.paused_for(at(9)), None);
+    let receipt = AgentMessage::decode(&client.poll_transmit(at(9)).unwrap()).unwrap();
+    assert_eq!(receipt.message_type, MessageType::Acknowledge);
+    assert_eq!(receipt.flags, 3);
+    assert!(client.poll_transmit(at(9)).is_some(), "and data flows");
+}
+
+#[test]
+fn a_start_or_a_new_connection_ends_a_pause() {
+    let mut client = channel(Role::Client, Limits::default());
+    client.connected(at(0));
+    let pause = service_message("pause_publication");
+    let start = service_message("start_publication");
+    assert_eq!(client.on_frame(&pause, at(0)), Ok(Event::Paused));
+    assert_eq!(client.on_frame(&start, at(1)), Ok(Event::Started));
+    assert_eq!(client.paused_for(at(1)), None);
+    assert_eq!(client.on_frame(&pause, at(2)), Ok(Event::Paused));
+    client.disconnected();
+    client.connected(at(3));
+    assert_eq!(client.paused_for(at(3)), None);
+}
+
+#[test]
+fn back_pressure_holds_the_writer_until_receipts_make_room() {
+    let limits = Limits { unsent_bytes: 3000, unacknowledged_messages: 2, ..Limits::default() };
+    let mut client = channel(Role::Client, limits);
+    client.handshake_completed();
+    client.connected(at(0));
+    assert_eq!(client.write(&[1; 10_000]), 3000);
+    assert_eq!(client.write(&[1; 10_000]), 0);
+    assert_eq!(support::drain(&mut client, 0, 50).len(), 2);
+    assert_eq!(client.room(), 2048);
+}
+
+#[test]
+fn messages_of_others_and_broken_ones_change_nothing() {
+    let mut client = channel(Role::Client, Limits::default());
+    client.connected(at(0));
+    let state = service_message("agent_session_state");
+    let ignored = Event::Ignored(MessageType::AgentSessionState);
+    assert_eq!(client.on_frame(&state, at(0)), Ok(ignored));
+    let news = Event::Ignored(MessageType::Other("news".to_owned()));
+    assert_eq!(client.on_frame(&service_message("news"), at(0)), Ok(news));
+    assert!(client.on_frame(&"junk".into(), at(0)).is_err());
+    assert!(client.on_frame(&service_message("acknowledge"), at(0)).is_err());
+    assert!(client.poll_transmit(at(1)).is_none(), "nothing of it is answered");
+    let Ok(Event::Closed(closed)) = client.on_frame(&service_message("channel_closed"), at(0))
+    else {
+        panic!("the end of the session was not understood");
+    };
+    assert_eq!(closed.output, "");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_byte_arrives_once_and_in_order_whatever_the_network_does(
+        seed in any::<u64>(),
+        loss in 0_u64..30,
+        doubling in 0_u64..30,
+        longest_delay in 1_u64..300,
+        cut_every in 200_u64..5000,
+        up in 0_usize..150_000,
+        down in 0_usize..150_000,
+        held_messages in 2_usize..200,
+    ) {
+        let faults = Faults { seed, loss, doubling, longest_delay, cut_every, lazy_reader: true };
+        let limits = Limits { held_messages, unacknowledged_messages: 300, ..Limits::default() };
+        Pair::new(faults, limits).transfer(up, down);
+    }
+}
