@@ -278,6 +278,10 @@ impl Aws {
         self.world.journal.wait(action, count, limit)
     }
 
+    pub(crate) fn world(&self) -> Arc<World> {
+        self.world.clone()
+    }
+
     fn role(
         &self,
         name: &str,

@@ -12,7 +12,7 @@
 //!
 //! AWS is a model, for want of a real one to run: where it had to choose, it is the stricter.
 //!
-//! Start from [`Postgres`], [`Sshd`], [`FaultRelay`] and [`Aws`]; [`Authority`] issues the
+//! Start from [`Postgres`], [`Sshd`], [`FaultRelay`], [`Aws`] and [`IamDatabase`]; [`Authority`] issues the
 //! certificates.
 //!
 //! Every blocking wait takes a limit or has a documented one. The `start` functions panic with a
@@ -22,6 +22,7 @@ pub use aws::{Aws, Call, Clock, Cluster, Fault, Instance as DbInstance, Rotation
 pub use certificates::{Authority, Certificate};
 pub use error::Error;
 pub use fault_relay::{Counters, Direction, FaultRelay, NewConnections};
+pub use iam_database::{Answer, Builder as IamDatabaseBuilder, Flaw, IamDatabase, Login};
 pub use log::{Log, Mark};
 pub use port::free_port;
 pub use postgres::{Builder as PostgresBuilder, Postgres, Presented, Role, Shutdown};
@@ -32,6 +33,7 @@ mod aws;
 mod certificates;
 mod error;
 mod fault_relay;
+mod iam_database;
 mod log;
 mod port;
 mod postgres;

@@ -8,6 +8,7 @@
 use std::fmt;
 
 use canonical::Canonical;
+pub(crate) use canonical::pairs;
 pub use claim::Claim;
 pub(crate) use date::extended;
 pub use date::{parse_timestamp, timestamp};

@@ -30,6 +30,8 @@ impl Aws {
         vec![
             ("AWS_ENDPOINT_URL", self.endpoint_url()),
             ("AWS_REGION", self.region().to_owned()),
+            // The name Python's SDK and the AWS CLI know.
+            ("AWS_DEFAULT_REGION", self.region().to_owned()),
             // Without it an SDK looks for the metadata service of a virtual machine.
             ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
             ("AWS_CONFIG_FILE", path(self.config_file())),

@@ -7,6 +7,7 @@ use super::{
     principal::{Principal, random},
     reply::{Failure, Success},
 };
+use crate::sigv4::sha256_hex;
 
 #[derive(Debug, Default)]
 pub(crate) struct Vault {
@@ -122,8 +123,9 @@ impl Secret {
 
 impl Version {
     fn new(value: &str, stage: &'static str, created: u64) -> Self {
-        let part = |length| random(length).to_ascii_lowercase();
-        let id = [part(8), part(4), part(4), part(4), part(12)].join("-");
+        let digits = sha256_hex(random(32).as_bytes());
+        let part = |from: usize, to: usize| digits.get(from..to).unwrap_or_default();
+        let id = [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-");
         Self { id, value: value.to_owned(), stages: vec![stage], created }
     }
 }

@@ -52,7 +52,7 @@ pub(super) fn encode(text: &[u8]) -> String {
 }
 
 /// The pairs of a query string, decoded. A `+` is a plus: only HTML forms make it a space.
-pub(super) fn pairs(query: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
+pub(crate) fn pairs(query: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
     let decode = |text: &str| percent_decode_str(text).collect::<Vec<u8>>();
     let parts = query.split('&').filter(|part| !part.is_empty());
     parts
