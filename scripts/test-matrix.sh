@@ -9,7 +9,7 @@ set -eu
 cd "$(dirname "$0")/.."
 PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
 
-tests="session transparency tools cancel login faults drain metrics versions"
+tests="session transparency tools cancel login faults drain metrics local_tls exec via versions"
 
 main() {
     chosen=${VERSIONS:-14 15 16 17 18}

@@ -16,9 +16,10 @@ mod support;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 
-use pgferry_simulators::{Postgres, Role, Sshd};
+use pgferry_simulators::{Authority, Postgres, Role, Sshd};
 use support::pgferry::Pgferry;
 use support::target::Target;
+use support::tls::{ca_file, local_tls};
 use support::tool::{at_terminal, limited, run, succeed};
 use support::world::{Way, World};
 
@@ -140,4 +141,29 @@ fn a_client_may_insist_on_the_way_it_is_asked_for_its_password() {
     let silent = Pgferry::start(&target.to_string());
     assert!(insist(&silent, "none").status.success());
     assert!(!insist(&silent, "scram-sha-256").status.success());
+}
+
+#[test]
+fn direct_tls_reaches_a_listener_with_a_certificate_and_no_other() {
+    let world = World::start();
+    if !since(17, &world.postgres) {
+        return;
+    }
+    let authority = Authority::new("local").expect("an authority");
+    let certificate = local_tls(world.directory(), &authority, &["127.0.0.1"]);
+    let target = Target::new("db", &world, Way::SshLinked, Role::Scram);
+    let with = Pgferry::start(&format!("{target}local_tls = {certificate}\n"));
+    let without = Pgferry::start(&target.to_string());
+    let direct = |pgferry: &Pgferry| {
+        let mut psql = psql(&world, pgferry);
+        psql.env("PGSSLNEGOTIATION", "direct").env("PGSSLMODE", "verify-full");
+        psql.env("PGSSLROOTCERT", ca_file(world.directory(), &authority));
+        psql.args(["-c", "select repeat('x', 100000)"]);
+        run(&psql)
+    };
+    let output = direct(&with);
+    assert_eq!(output.stdout.len(), 100_001, "{output:?}");
+    let output = direct(&without);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("SSL error"), "{said}");
 }
