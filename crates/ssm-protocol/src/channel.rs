@@ -56,7 +56,7 @@ pub struct Limits {
     pub payload_bytes: usize,
     /// Data that waits for its message; [`Channel::write`] takes no more.
     pub unsent_bytes: usize,
-    /// Messages without a receipt; beyond, data waits.
+    /// Messages without a receipt; beyond, data waits. What the pace sends in a round trip is what can be used.
     pub unacknowledged_messages: usize,
     /// Messages that came too early, or that nobody has taken.
     pub held_messages: usize,
@@ -70,7 +70,7 @@ impl Default for Limits {
             messages_per_second: 900,
             payload_bytes: 1024,
             unsent_bytes: 64 * 1024,
-            unacknowledged_messages: 4096,
+            unacknowledged_messages: 2048,
             held_messages: 10_000,
             held_bytes: 4 * 1024 * 1024,
         }
@@ -223,7 +223,7 @@ impl Channel {
     }
 
     /// How long messages have been waiting for receipts on this WebSocket without a single one: the agent may be gone
-    /// although the service answers pings. Nothing if no message waits.
+    /// although the service answers pings, or its database does not read what we send. Nothing if no message waits.
     pub fn unheard_for(&self, now: Moment) -> Option<Duration> {
         self.outgoing.unheard_for(now.monotonic)
     }

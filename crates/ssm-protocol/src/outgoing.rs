@@ -129,8 +129,9 @@ impl Outgoing {
 
     /// How long messages wait for receipts while none comes at all.
     pub(crate) fn unheard_for(&self, now: Duration) -> Option<Duration> {
-        let oldest = self.unacknowledged.values().map(|message| message.sent_at).min()?;
-        Some(now.saturating_sub(oldest.max(self.heard_at)))
+        // Numbers are given in the order of sending.
+        let (_, oldest) = self.unacknowledged.first_key_value()?;
+        Some(now.saturating_sub(oldest.sent_at.max(self.heard_at)))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -142,7 +143,8 @@ impl Outgoing {
         if self.next_wakeup(now.monotonic)? > now.monotonic {
             return None;
         }
-        let frame = match self.due_repetition(now.monotonic) {
+        let due = self.first_timer(now.monotonic).filter(|(due, _)| *due <= now.monotonic);
+        let frame = match due.map(|(_, number)| number) {
             Some(number) => self.repeat(number, now.monotonic)?,
             None => self.send_new(now)?,
         };
@@ -152,23 +154,21 @@ impl Outgoing {
 
     /// When to ask for a frame again: not before `now`, and nothing if only the peer can change anything.
     pub(crate) fn next_wakeup(&self, now: Duration) -> Option<Duration> {
-        let repeat = self.first_timer().map(|(due, _)| due);
+        let repeat = self.first_timer(now).map(|(due, _)| due);
         let new = self.has_something_new().then_some(now);
         let due = repeat.into_iter().chain(new).min()?;
         Some(due.max(self.pace.ready_at()).max(now))
     }
 
-    /// During a pause the oldest alone is repeated: its receipt would end the pause.
-    fn first_timer(&self) -> Option<(Duration, i64)> {
-        if self.paused_since.is_some() {
+    /// During a pause, and while no receipt comes at all, the oldest alone is repeated: its receipt would end either. An agent
+    /// whose database does not read gives none, and copies of everything would not help it.
+    fn first_timer(&self, now: Duration) -> Option<(Duration, i64)> {
+        let silent = self.unheard_for(now).is_some_and(|silence| silence >= SILENCE);
+        if silent || self.paused_since.is_some() {
             let (number, message) = self.unacknowledged.first_key_value()?;
             return Some((message.due, *number));
         }
         self.timers.first().copied()
-    }
-
-    fn due_repetition(&self, now: Duration) -> Option<i64> {
-        self.first_timer().filter(|(due, _)| *due <= now).map(|(_, number)| number)
     }
 
     fn has_something_new(&self) -> bool {
@@ -217,6 +217,9 @@ impl Outgoing {
         Some(frame)
     }
 }
+
+/// Longer than any round trip, and than it takes to repeat a full backlog once.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// A session has one handshake and one end: more than this is a mistake of the caller.
 const CONTROL_MESSAGES: usize = 64;
