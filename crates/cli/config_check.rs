@@ -6,10 +6,10 @@ use pgferry_config::{Document, Origin, Plan, Setting, Transport, shown};
 use serde_json::{Value, json};
 
 use crate::args::ConfigCheck;
+use crate::assembly::{self, Parts};
 use crate::config_origin::{Row, flags};
 use crate::exit::{Exit, Failure};
 use crate::output;
-use crate::run::{self, Parts};
 
 pub(crate) fn check(check: &ConfigCheck, matches: &ArgMatches) -> Result<Exit, Failure> {
     let failure = |error| Failure::new(Exit::Config, error);
@@ -27,7 +27,7 @@ pub(crate) fn check(check: &ConfigCheck, matches: &ArgMatches) -> Result<Exit, F
     let targets = Targets::new(&plan);
     // Plugins are created and roots loaded just as a run would; no network is touched.
     let Parts { transports, runtime, targets: made, .. } =
-        run::assemble(plan, &check.plugins, None)?;
+        assembly::assemble(plan, &check.plugins, None)?;
     for (target, _) in &made {
         for warning in target.warnings() {
             output::warn(format_args!("target \"{}\": {warning}", target.name()));

@@ -14,12 +14,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::LogFormat;
 use crate::args::client::{Exec, Session};
+use crate::assembly::{self, Parts};
 use crate::child::Child;
 use crate::conninfo::{self, ConnInfo, Place};
 use crate::exit::{Exit, Failure};
+use crate::hex::hex;
 use crate::inherited::REMOVED;
 use crate::logging;
-use crate::run::{self, Parts};
+use crate::run;
 
 /// Whom the client says it is. The database never sees it, and the listener takes any name.
 const LOCAL_USER: &str = "pgferry";
@@ -41,7 +43,7 @@ pub(crate) fn run_with(
 ) -> Result<u8, Failure> {
     logging::install(LogFormat::Text, session.log_level);
     let (plan, access) = private(session)?;
-    let parts = run::assemble(plan, &session.plugins, Some(&run::terminal()))?;
+    let parts = assembly::assemble(plan, &session.plugins, Some(&assembly::terminal()))?;
     let mut command = Command::new(program);
     command.args(arguments);
     serve(parts, access, command)
@@ -50,7 +52,7 @@ pub(crate) fn run_with(
 /// The plan for this target alone, with one listener that only the returned password opens.
 fn private(session: &Session) -> Result<(Plan, ConnInfo), Failure> {
     let invalid = |error| Failure::new(Exit::Config, error);
-    let mut plan = run::load(&session.config)?;
+    let mut plan = assembly::load(&session.config)?;
     let target = plan.target(session.target.name.as_deref()).map_err(invalid)?;
     let name = target.name.clone();
     let inherited = std::env::var("PGDATABASE").ok().filter(|name| !name.is_empty());
@@ -85,7 +87,7 @@ fn private(session: &Session) -> Result<(Plan, ConnInfo), Failure> {
 /// 256 bits, in characters that need no quotes anywhere.
 fn random_password() -> Secret {
     let bytes = zeroize::Zeroizing::new(rand::random::<[u8; 32]>());
-    Secret::new(run::hex(&*bytes))
+    Secret::new(hex(&*bytes))
 }
 
 fn serve(parts: Parts, access: ConnInfo, command: Command) -> Result<u8, Failure> {

@@ -6,9 +6,9 @@ use pgferry_proxy::local_password;
 
 use crate::args::ConfigFile;
 use crate::args::client::{Listener, TargetName};
+use crate::assembly;
 use crate::conninfo::{self, ConnInfo, Place};
 use crate::exit::{Exit, Failure};
-use crate::run;
 
 /// How a client connects to the target under `pgferry run`.
 pub(crate) fn conninfo(
@@ -16,7 +16,7 @@ pub(crate) fn conninfo(
     name: &TargetName,
     listener: &Listener,
 ) -> Result<ConnInfo, Failure> {
-    let plan: Plan = run::load(config)?;
+    let plan: Plan = assembly::load(config)?;
     let invalid = |error: anyhow::Error| Failure::new(Exit::Config, error);
     let target = plan.target(name.name.as_deref()).map_err(|error| invalid(error.into()))?;
     let place = place(target, listener).map_err(|why| invalid(anyhow!(why)))?;

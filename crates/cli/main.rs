@@ -1,7 +1,9 @@
 //! The command line of pgferry. Everything it does is elsewhere: this crate reads the arguments,
 //! wires the parts together and turns what went wrong into an exit code.
 
+mod admin;
 mod args;
+mod assembly;
 mod child;
 mod config_check;
 mod config_origin;
@@ -11,6 +13,7 @@ mod env;
 mod exec;
 mod exit;
 mod hangup;
+mod hex;
 mod inherited;
 mod listener;
 mod local_ca;
@@ -21,6 +24,7 @@ mod plugin_check;
 mod plugin_list;
 mod plugins;
 mod psql;
+mod ready_line;
 mod reload;
 mod run;
 mod shell;

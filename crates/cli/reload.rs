@@ -14,7 +14,8 @@ use tracing::{error, info, warn};
 
 use crate::args::ConfigFile;
 use crate::exit::{Exit, Failure};
-use crate::{observer, plugins, run};
+use crate::ready_line::announce;
+use crate::{assembly, observer, plugins};
 
 /// A configuration with everything made that serving it takes, but for the listeners.
 pub(crate) struct Draft {
@@ -74,7 +75,7 @@ impl Serving {
         telemetry.config_loaded(now());
         // Whoever waits for the ready line may ask for the probes next.
         telemetry.health().started();
-        run::announce(&plan, &server.bound());
+        announce(&plan, &server.bound());
         Ok(Self { telemetry, observer, origin, plan, transports, targets: by_name, server })
     }
 
@@ -88,7 +89,7 @@ impl Serving {
             Ok((changes, new)) => {
                 self.telemetry.reload(ReloadResult::Applied);
                 self.telemetry.config_loaded(now());
-                run::announce(&self.plan, &new);
+                announce(&self.plan, &new);
                 info!("reloaded: {changes}");
             }
             Err(failure) => {
@@ -128,8 +129,8 @@ impl Serving {
         let followed: Vec<_> = targets.values().cloned().collect();
         self.observer.follow(&followed, kept);
         self.transports.speak();
-        run::show_warnings(followed.iter());
-        run::show_plugins(&self.telemetry, &self.transports, kept);
+        assembly::show_warnings(followed.iter());
+        assembly::show_plugins(&self.telemetry, &self.transports, kept);
         for removed in &changes.removed {
             self.telemetry.health().forget(removed);
         }
@@ -182,12 +183,12 @@ impl Source {
     /// Blocks for as long as plugins take to make instances. Changes nothing.
     fn draft(self) -> Result<Draft, Failure> {
         let plan = self.origin.read()?;
-        let prompt = run::terminal();
+        let prompt = assembly::terminal();
         let spec = |transport| plugins::instance_spec(transport, Some(&prompt));
         let specs = plan.transports.iter().cloned().map(spec).collect();
         let transports =
             self.transports.succeed(specs).map_err(|error| Failure::new(Exit::Plugin, error))?;
-        let targets = run::targets(&plan, &self.telemetry, &transports, &self.targets)
+        let targets = assembly::targets(&plan, &self.telemetry, &transports, &self.targets)
             .map_err(|error| Failure::new(Exit::Config, error))?;
         Ok(Draft { plan, transports, targets })
     }
