@@ -40,6 +40,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
         &[
             "pgferry-config",
             "pgferry-credentials",
+            "pgferry-endpoint",
             "pgferry-local-ca",
             "pgferry-pg",
             "pgferry-telemetry",
@@ -52,7 +53,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("pgferry-plugin-ssh", &["pgferry-transport-sdk"], &["pgferry-simulators"]),
     ("pgferry-example-tcp", &["pgferry-transport-sdk"], &[]),
     ("pgferry-pg", &[], &[]),
-    ("pgferry-config", &[], &[]),
+    ("pgferry-config", &["pgferry-endpoint"], &[]),
     ("pgferry-credentials", &["pgferry-aws"], &["pgferry-simulators"]),
     ("pgferry-aws", &["pgferry-endpoint"], &["pgferry-simulators"]),
     ("pgferry-endpoint", &[], &[]),

@@ -129,6 +129,42 @@ fn a_file_with_a_literal_password_must_not_be_readable_by_others() {
 }
 
 #[test]
+fn a_region_without_roots_stops_the_start_unless_a_file_or_nothing_is_to_be_believed() {
+    let place = Place::new();
+    let host = "db.cluster-c9abc.il-central-1.rds.amazonaws.com";
+    let with_file = WHOLE.replace("dev.example", host);
+    let without = with_file.replace(", ca_file = \"ca.pem\"", "");
+    for command in [&["run"][..], &["config", "check"]] {
+        let bundle =
+            "https://truststore.pki.rds.amazonaws.com/il-central-1/il-central-1-bundle.pem";
+        let words = ["targets.dev", "the region il-central-1;", bundle, "database.ca_file"];
+        assert_fails(&place.says(command, &without), 65, &words);
+    }
+    let disabled = with_file.replace("ca_file = \"ca.pem\"", "tls = \"disable\"");
+    for text in [with_file, disabled] {
+        let output = place.says(&["config", "check"], &text);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+    }
+}
+
+#[test]
+fn the_roots_that_a_name_calls_for_are_shown() {
+    let place = Place::new();
+    let without = WHOLE.replace(", ca_file = \"ca.pem\"", "");
+    for (host, roots) in [
+        ("db.c9abc.eu-west-1.rds.amazonaws.com", "RDS's roots for eu-west-1"),
+        ("p.proxy-c9abc.eu-west-1.rds.amazonaws.com", "Amazon Trust Services' roots"),
+    ] {
+        let text = without.replace("dev.example", host);
+        let output = place.says(&["config", "check"], &text);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let shown = String::from_utf8(output.stdout).unwrap();
+        let line = shown.lines().find(|line| line.contains("database.ca_file")).unwrap();
+        assert!(line.contains(roots) && line.contains("default"), "{line}");
+    }
+}
+
+#[test]
 fn a_plugin_that_is_not_there_stops_the_start() {
     let place = Place::new();
     let missing = place.path("libpgferry_transport_x.so");

@@ -1,8 +1,9 @@
 //! The database's certificate, and servers without one.
 
-use pgferry_simulators::{Authority, Postgres, Presented, Role, Sshd};
+use pgferry_simulators::{Authority, Postgres, Presented, Role, SERVER_NAME, Sshd};
 
 use crate::support::client::{Fault, Wire};
+use crate::support::pgferry::Pgferry;
 use crate::support::target::Target;
 use crate::support::world::{Way, World};
 use crate::{WORLD, assert_serves, at_once, start};
@@ -39,6 +40,24 @@ fn a_ca_file_of_another_authority_is_refused_through_the_tunnel_too() {
 }
 
 #[test]
+fn an_authority_of_the_systems_trust_store_does_not_count_for_a_name_of_rds() {
+    let ca_file = format!(", ca_file = {:?}", WORLD.postgres.ca_file());
+    let mut rds = Target::new("rds", &WORLD, Way::Direct, Role::Scram);
+    rds.database = rds.database.replace(&ca_file, "");
+    let mut alias = Target { name: "alias", ..rds.clone() };
+    alias.database = rds.database.replace(SERVER_NAME, "db.example");
+    let config = format!("{rds}{alias}");
+    let pgferry = Pgferry::start_with(&config, |command| {
+        command.env("SSL_CERT_FILE", WORLD.postgres.ca_file()).env_remove("SSL_CERT_DIR");
+    });
+    let fault = at_once(|| Wire::refused(pgferry.port("rds")));
+    fault.assert("rds", "08001", &["tls", "not signed by"], "config check");
+    // For the alias it does: that certificate only has another name.
+    let fault = at_once(|| Wire::refused(pgferry.port("alias")));
+    fault.assert("alias", "08001", &["tls", "not for \"db.example\""], "database.host");
+}
+
+#[test]
 fn a_certificate_for_another_name_needs_verify_ca_which_never_sends_a_cleartext_password() {
     let world = world(Presented::WrongName);
     let full = Target::new("full", &world, Way::Direct, Role::Scram);
@@ -48,7 +67,7 @@ fn a_certificate_for_another_name_needs_verify_ca_which_never_sends_a_cleartext_
     clear.credential = world.credential(Role::Cleartext);
     let pgferry = start("", &[&full, &chain, &clear]);
     let fault = at_once(|| Wire::refused(pgferry.port("full")));
-    let names = ["tls", pgferry_simulators::SERVER_NAME, "it is for", "other.cluster-xyz789"];
+    let names = ["tls", SERVER_NAME, "it is for", "other.cluster-xyz789"];
     fault.assert("full", "08001", &names, "database.host");
     assert_serves(&pgferry, "chain");
     let fault = at_once(|| Wire::refused(pgferry.port("clear")));

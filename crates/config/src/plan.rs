@@ -105,8 +105,8 @@ pub enum TlsMode {
 /// The certificate authorities that are believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Roots {
-    /// The system's trust store.
-    System,
+    /// Those that belong to the endpoint's name: RDS's, Amazon Trust Services', or the system's.
+    ByEndpoint,
     /// The PEM certificates of one file.
     File(PathBuf),
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 
+use pgferry_endpoint::Roots;
 use serde_json::Value;
 
 use crate::entry::{Entry, Step, dotted};
@@ -114,7 +115,7 @@ fn defaults(plan: &Plan, set: &BTreeSet<Vec<Step>>) -> Vec<(Vec<Step>, Value)> {
         all.push((at(&["database", "port"]), target.database.endpoint.port.into()));
         all.push((at(&["database", "name"]), "the application's".into()));
         all.push((at(&["database", "tls"]), "verify-full".into()));
-        all.push((at(&["database", "ca_file"]), "the system's trust store".into()));
+        all.push((at(&["database", "ca_file"]), roots(&target.database.endpoint.host).into()));
         all.push((at(&["local_auth", "kind"]), "same-user".into()));
         if !set.iter().any(|is| is.starts_with(&at(&["transport"]))) {
             all.push((at(&["transport", "kind"]), "direct".into()));
@@ -128,6 +129,14 @@ fn defaults(plan: &Plan, set: &BTreeSet<Vec<Step>>) -> Vec<(Vec<Step>, Value)> {
         all.push((at, transport.max_opens.into()));
     }
     all
+}
+
+/// Whose signature counts for a host when no file says so.
+fn roots(host: &str) -> String {
+    Roots::of(host).map_or_else(
+        |none| format!("none for {} in this build", none.region),
+        |roots| roots.to_string(),
+    )
 }
 
 fn path(keys: &[&str]) -> Vec<Step> {

@@ -3,6 +3,7 @@
 pub(crate) mod dial;
 pub(crate) mod identity;
 pub(crate) mod login;
+pub(crate) mod roots;
 pub(crate) mod scram;
 pub(crate) mod stream;
 pub(crate) mod tls;

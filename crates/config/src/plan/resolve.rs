@@ -225,7 +225,7 @@ impl Resolver<'_> {
             Tls::Disable => TlsMode::Disable,
         };
         let roots = match database.ca_file {
-            None => Roots::System,
+            None => Roots::ByEndpoint,
             Some(file) => Roots::File(paths::resolve(self.base, &file)),
         };
         Ok(Database { endpoint, address, name: database.name, tls, roots })

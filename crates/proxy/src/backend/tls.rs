@@ -4,18 +4,16 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use pgferry_config::{Database, Roots, TlsMode};
+use pgferry_config::{Database, TlsMode};
 use pgferry_pg::message::frontend::SSL_REQUEST;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_rustls::TlsConnector;
 
+use super::roots;
 use super::stream::{Backend, Security};
 use crate::socket::Socket;
 
@@ -42,6 +40,12 @@ pub enum TrustError {
     /// The system has no trust store.
     #[error("the system's trust store holds no certificate; set database.ca_file")]
     NoSystemRoots,
+    /// No authority of RDS in the endpoint's region is built in.
+    #[error(transparent)]
+    NoRegion(#[from] pgferry_endpoint::NoRoots),
+    /// A certificate that was built in is none. A bug.
+    #[error("a root certificate that was built in cannot be read: {0}")]
+    BuiltIn(rustls::pki_types::pem::Error),
     /// The endpoint's host cannot be in a certificate.
     #[error("`{0}` is no host name that a certificate can be for")]
     Name(String),
@@ -99,7 +103,7 @@ impl Tls {
         let host = &database.endpoint.host;
         let name =
             ServerName::try_from(host.clone()).map_err(|_| TrustError::Name(host.clone()))?;
-        let roots = Arc::new(roots(&database.roots)?);
+        let roots = Arc::new(roots::of(database)?);
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let setup = |error: &dyn std::fmt::Display| TrustError::Setup(error.to_string());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -185,29 +189,6 @@ fn for_names(names: &[String]) -> String {
 fn plain(name: &str) -> &str {
     let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
     inner.unwrap_or(name).trim_matches('"')
-}
-
-fn roots(roots: &Roots) -> Result<RootCertStore, TrustError> {
-    let mut store = RootCertStore::empty();
-    match roots {
-        Roots::System => {
-            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            if store.is_empty() {
-                return Err(TrustError::NoSystemRoots);
-            }
-        }
-        Roots::File(file) => {
-            let unreadable = |source| TrustError::Unreadable { file: file.clone(), source };
-            let certificates = CertificateDer::pem_file_iter(file).map_err(unreadable)?;
-            for certificate in certificates {
-                store.add_parsable_certificates([certificate.map_err(unreadable)?]);
-            }
-            if store.is_empty() {
-                return Err(TrustError::Empty(file.clone()));
-            }
-        }
-    }
-    Ok(store)
 }
 
 /// `verify-ca`: webpki's judgement, less the name.

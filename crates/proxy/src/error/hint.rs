@@ -119,8 +119,8 @@ fn tls_hint(error: &TlsError, target: &str) -> String {
              address with database.address."
         ),
         TlsError::UnknownIssuer => format!(
-            "Set [targets.{target}] database.ca_file to the authority's certificate; for RDS it \
-             is in the regional bundle."
+            "`pgferry config check` shows whose roots are believed. If another authority is right, \
+             set [targets.{target}] database.ca_file to its certificate."
         ),
         TlsError::Expired => {
             "Renew the server's certificate, and check this machine's clock.".to_owned()
