@@ -1,4 +1,22 @@
-//! What pgferry knows of AWS: one SDK configuration and credential chain for the whole process, and
-//! AWS's errors in plain words.
+//! What pgferry knows of AWS: one SDK configuration and credential chain for the whole process,
+//! AWS's errors in plain words, and where a named database is.
 //!
 //! It opens no database connection and knows nothing of PostgreSQL.
+//!
+//! Start from [`Aws`], which hands out an [`Account`] for every [`Identity`], from [`AwsError`], and
+//! from [`discovery`].
+
+mod account;
+mod cache;
+mod diagnosis;
+pub mod discovery;
+mod error;
+mod failure;
+mod identity;
+mod load;
+mod profiles;
+mod quote;
+
+pub use account::{Account, Aws};
+pub use error::{AwsError, AwsErrorKind};
+pub use identity::{AssumeRole, Identity};
