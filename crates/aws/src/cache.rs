@@ -11,9 +11,9 @@ use aws_smithy_async::time::SharedTimeSource;
 use crate::error::AwsError;
 
 /// Renewed so long before their end: a signature made with them has to be accepted too.
-const AHEAD: Duration = Duration::from_secs(120);
+const AHEAD: Duration = Duration::from_mins(2);
 /// Keys without an end are read again after so long: somebody may have replaced them.
-const ENDLESS: Duration = Duration::from_secs(15 * 60);
+const ENDLESS: Duration = Duration::from_mins(15);
 /// Credentials that still hold are not renewed more often, whatever the source answers.
 const PAUSE: Duration = Duration::from_secs(10);
 
@@ -70,20 +70,17 @@ impl Cache {
         if let Some(failed) = failed.as_ref().filter(|failed| failed.number > seen.0) {
             return Err(failed.error.clone());
         }
-        match resolve().await {
-            Ok(credentials) => Ok(self.keep(credentials, clock.now())),
-            Err(error) => match self.valid(clock.now()) {
-                Some(credentials) => {
-                    tracing::warn!(%error, "AWS credentials not renewed: those held still serve");
-                    Ok(self.keep(credentials, clock.now()))
-                }
-                None => {
-                    let number = self.failures.fetch_add(1, Ordering::AcqRel) + 1;
-                    *failed = Some(Failed { number, error: error.clone() });
-                    Err(error)
-                }
-            },
+        let error = match resolve().await {
+            Ok(credentials) => return Ok(self.keep(credentials, clock.now())),
+            Err(error) => error,
+        };
+        if let Some(credentials) = self.valid(clock.now()) {
+            tracing::warn!(%error, "AWS credentials not renewed: those held still serve");
+            return Ok(self.keep(credentials, clock.now()));
         }
+        let number = self.failures.fetch_add(1, Ordering::AcqRel) + 1;
+        *failed = Some(Failed { number, error: error.clone() });
+        Err(error)
     }
 
     fn keep(&self, credentials: Credentials, now: SystemTime) -> Credentials {

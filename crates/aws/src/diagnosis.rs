@@ -326,10 +326,7 @@ impl About<'_> {
         let profile = self.whose.profile.as_deref().map(|name| format!("profile {}", quote(name)));
         let parts: Vec<String> =
             profile.into_iter().chain(self.whose.region.as_deref().map(quote)).collect();
-        match parts.is_empty() {
-            true => String::new(),
-            false => format!(" ({})", parts.join(", ")),
-        }
+        if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
     }
 }
 

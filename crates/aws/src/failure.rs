@@ -142,7 +142,7 @@ fn causes(error: &(dyn Error + 'static)) -> String {
     texts.join(": ")
 }
 
-fn chain<'a>(error: Cause<'a>) -> impl Iterator<Item = Cause<'a>> {
+fn chain(error: Cause<'_>) -> impl Iterator<Item = Cause<'_>> {
     std::iter::successors(Some(error), |error| (*error).source())
 }
 

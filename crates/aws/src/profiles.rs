@@ -36,7 +36,8 @@ impl Whose {
     /// Files that cannot be read add nothing: the credential chain reports them.
     pub(crate) async fn read_files(mut self) -> Self {
         let selected = self.profile.clone().map(Into::into);
-        let files = Default::default();
+        #[expect(deprecated, reason = "its new home is a crate that is not meant for direct use")]
+        let files = aws_config::profile::profile_file::ProfileFiles::default();
         let Ok(set) = aws_config::profile::load(&Fs::real(), &Env::real(), &files, selected).await
         else {
             return self;
@@ -79,8 +80,8 @@ fn sso(profile: &Profile) -> Option<bool> {
 /// A name as a shell takes it.
 fn quoted(name: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._@/+:-".contains(c);
-    match name.chars().all(plain) {
-        true => name.to_owned(),
-        false => format!("'{}'", name.replace('\'', r"'\''")),
+    if name.chars().all(plain) {
+        return name.to_owned();
     }
+    format!("'{}'", name.replace('\'', r"'\''"))
 }

@@ -4,15 +4,16 @@
 const LONGEST: usize = 240;
 /// An access key has 20 characters and a secret key 40; tokens have hundreds.
 const SECRET: usize = 20;
+/// The shortest signature in hexadecimal digits.
+const DIGEST: usize = 32;
 
 /// What somebody else wrote, fit for an error message.
 ///
 /// Words that look like keys, tokens or signatures are replaced. Names and ARNs stay.
 pub(crate) fn quote(text: &str) -> String {
     let mut quoted = String::new();
-    for word in text.split_inclusive(|c: char| c.is_whitespace() || "\"'`,;<>()[]{}=".contains(c)) {
-        let end =
-            word.trim_end_matches(|c: char| c.is_whitespace() || "\"'`,;<>()[]{}=".contains(c));
+    for word in text.split_inclusive(is_between) {
+        let end = word.trim_end_matches(is_between);
         quoted.push_str(if is_secret(end) { "[hidden]" } else { end });
         quoted.push_str(word.get(end.len()..).unwrap_or_default());
     }
@@ -21,16 +22,20 @@ pub(crate) fn quote(text: &str) -> String {
     shortened(&words.join(" "))
 }
 
-/// Long, and of Base64 letters with digits or both cases mixed: no word of a language is.
+fn is_between(c: char) -> bool {
+    c.is_whitespace() || "\"'`,;:<>()[]{}=&?".contains(c)
+}
+
+/// Long, and of Base64 letters that mix cases with digits, or a hexadecimal digest: no name is.
 fn is_secret(word: &str) -> bool {
-    let letters = |c: char| c.is_ascii_alphanumeric() || "+/_%-.".contains(c);
-    let digits = word.chars().any(|c| c.is_ascii_digit());
-    let upper = word.chars().any(|c| c.is_ascii_uppercase());
-    let lower = word.chars().any(|c| c.is_ascii_lowercase());
-    let mixed = digits && upper;
-    word.len() >= SECRET
-        && word.chars().all(letters)
-        && (mixed || word.len() >= 2 * SECRET && upper && lower)
+    let has = |test: fn(&char) -> bool| word.chars().any(|c| test(&c));
+    let digits = has(char::is_ascii_digit);
+    let (upper, lower) = (has(char::is_ascii_uppercase), has(char::is_ascii_lowercase));
+    let base64 = word.chars().all(|c| c.is_ascii_alphanumeric() || "+/_%-.".contains(c));
+    let digest = word.len() >= DIGEST && word.chars().all(|c| c.is_ascii_hexdigit());
+    let key = word.len() >= SECRET && digits && upper;
+    let long = word.len() >= 2 * SECRET && upper && lower;
+    digest || base64 && (key || long)
 }
 
 fn shortened(text: &str) -> String {

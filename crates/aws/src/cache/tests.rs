@@ -24,6 +24,10 @@ impl Clock {
     }
 }
 
+fn run(test: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(test);
+}
+
 fn until(key: &str, end: Option<u64>) -> Credentials {
     let end = end.map(|second| UNIX_EPOCH + Duration::from_secs(second));
     Credentials::new(key, "secret", None, end, "test")
@@ -43,40 +47,57 @@ async fn get(
     Ok(found.access_key_id().to_owned())
 }
 
-#[tokio::test]
-async fn credentials_are_kept_until_two_minutes_before_their_end() {
-    let (cache, clock) = (Cache::default(), Clock::default());
-    assert_eq!(get(&cache, &clock.at(0), Ok(until("first", Some(3600)))).await.unwrap(), "first");
-    let later = get(&cache, &clock.at(3479), Ok(until("second", Some(7200)))).await;
-    assert_eq!(later.unwrap(), "first");
-    let renewed = get(&cache, &clock.at(3480), Ok(until("second", Some(7200)))).await;
-    assert_eq!(renewed.unwrap(), "second");
+#[test]
+fn credentials_are_kept_until_two_minutes_before_their_end() {
+    run(async {
+        let (cache, clock) = (Cache::default(), Clock::default());
+        assert_eq!(
+            get(&cache, &clock.at(0), Ok(until("first", Some(3600)))).await.unwrap(),
+            "first"
+        );
+        let later = get(&cache, &clock.at(3479), Ok(until("second", Some(7200)))).await;
+        assert_eq!(later.unwrap(), "first");
+        let renewed = get(&cache, &clock.at(3480), Ok(until("second", Some(7200)))).await;
+        assert_eq!(renewed.unwrap(), "second");
+    });
 }
 
-#[tokio::test]
-async fn keys_without_an_end_are_read_again_after_a_quarter_of_an_hour() {
-    let (cache, clock) = (Cache::default(), Clock::default());
-    get(&cache, &clock.at(0), Ok(until("first", None))).await.unwrap();
-    assert_eq!(get(&cache, &clock.at(899), Ok(until("second", None))).await.unwrap(), "first");
-    assert_eq!(get(&cache, &clock.at(900), Ok(until("second", None))).await.unwrap(), "second");
+#[test]
+fn keys_without_an_end_are_read_again_after_a_quarter_of_an_hour() {
+    run(async {
+        let (cache, clock) = (Cache::default(), Clock::default());
+        get(&cache, &clock.at(0), Ok(until("first", None))).await.unwrap();
+        assert_eq!(get(&cache, &clock.at(899), Ok(until("second", None))).await.unwrap(), "first");
+        assert_eq!(get(&cache, &clock.at(900), Ok(until("second", None))).await.unwrap(), "second");
+    });
 }
 
-#[tokio::test]
-async fn credentials_that_hold_outlive_a_failed_renewal_but_not_their_end() {
-    let (cache, clock) = (Cache::default(), Clock::default());
-    get(&cache, &clock.at(0), Ok(until("first", Some(3600)))).await.unwrap();
-    let held = get(&cache, &clock.at(3500), Err(failure("offline"))).await;
-    assert_eq!(held.unwrap(), "first");
-    let over = get(&cache, &clock.at(3600), Err(failure("still offline"))).await;
-    assert_eq!(over.unwrap_err().to_string(), "still offline");
+#[test]
+fn credentials_that_hold_outlive_a_failed_renewal_but_not_their_end() {
+    run(async {
+        let (cache, clock) = (Cache::default(), Clock::default());
+        get(&cache, &clock.at(0), Ok(until("first", Some(3600)))).await.unwrap();
+        let held = get(&cache, &clock.at(3500), Err(failure("offline"))).await;
+        assert_eq!(held.unwrap(), "first");
+        let over = get(&cache, &clock.at(3600), Err(failure("still offline"))).await;
+        assert_eq!(over.unwrap_err().to_string(), "still offline");
+    });
 }
 
-#[tokio::test]
-async fn a_source_that_gives_what_is_nearly_over_is_not_asked_every_time() {
-    let (cache, clock) = (Cache::default(), Clock::default());
-    get(&cache, &clock.at(0), Ok(until("first", Some(60)))).await.unwrap();
-    assert_eq!(get(&cache, &clock.at(9), Ok(until("second", Some(60)))).await.unwrap(), "first");
-    assert_eq!(get(&cache, &clock.at(10), Ok(until("second", Some(60)))).await.unwrap(), "second");
+#[test]
+fn a_source_that_gives_what_is_nearly_over_is_not_asked_every_time() {
+    run(async {
+        let (cache, clock) = (Cache::default(), Clock::default());
+        get(&cache, &clock.at(0), Ok(until("first", Some(60)))).await.unwrap();
+        assert_eq!(
+            get(&cache, &clock.at(9), Ok(until("second", Some(60)))).await.unwrap(),
+            "first"
+        );
+        assert_eq!(
+            get(&cache, &clock.at(10), Ok(until("second", Some(60)))).await.unwrap(),
+            "second"
+        );
+    });
 }
 
 /// 200 users at once, and a source that answers when all of them want it. How often the source was asked, and what
@@ -108,23 +129,29 @@ async fn crowd(answer: Result<Credentials, AwsError>) -> (u32, Vec<Result<Creden
     (asked.load(Ordering::SeqCst), results)
 }
 
-#[tokio::test]
-async fn two_hundred_users_at_once_ask_the_source_once() {
-    let (asked, results) = crowd(Ok(until("shared", Some(3600)))).await;
-    assert_eq!(asked, 1);
-    assert!(results.iter().all(Result::is_ok));
+#[test]
+fn two_hundred_users_at_once_ask_the_source_once() {
+    run(async {
+        let (asked, results) = crowd(Ok(until("shared", Some(3600)))).await;
+        assert_eq!(asked, 1);
+        assert!(results.iter().all(Result::is_ok));
+    });
 }
 
-#[tokio::test]
-async fn two_hundred_users_at_once_share_one_failure() {
-    let (asked, results) = crowd(Err(failure("no"))).await;
-    assert_eq!(asked, 1);
-    assert!(results.iter().all(|result| result.as_ref().is_err_and(|e| e.to_string() == "no")));
+#[test]
+fn two_hundred_users_at_once_share_one_failure() {
+    run(async {
+        let (asked, results) = crowd(Err(failure("no"))).await;
+        assert_eq!(asked, 1);
+        assert!(results.iter().all(|result| result.as_ref().is_err_and(|e| e.to_string() == "no")));
+    });
 }
 
-#[tokio::test]
-async fn whoever_asks_after_a_failure_asks_anew() {
-    let (cache, clock) = (Cache::default(), Clock::default());
-    get(&cache, &clock.at(0), Err(failure("no"))).await.unwrap_err();
-    assert_eq!(get(&cache, &clock.at(0), Ok(until("found", None))).await.unwrap(), "found");
+#[test]
+fn whoever_asks_after_a_failure_asks_anew() {
+    run(async {
+        let (cache, clock) = (Cache::default(), Clock::default());
+        get(&cache, &clock.at(0), Err(failure("no"))).await.unwrap_err();
+        assert_eq!(get(&cache, &clock.at(0), Ok(until("found", None))).await.unwrap(), "found");
+    });
 }
