@@ -28,11 +28,14 @@ const PAGE: i32 = 100;
 /// # Cancel safety
 /// Safe: it only reads.
 pub async fn find_cluster(name: &str, account: &Account) -> Result<Found, AwsError> {
-    let rds = Rds::new(account).await?;
-    match rds.cluster(name).await? {
-        Some(cluster) => rds.complete(&cluster).await,
-        None => Err(rds.no_cluster(name).await),
-    }
+    Box::pin(async move {
+        let rds = Rds::new(account).await?;
+        match rds.cluster(name).await? {
+            Some(cluster) => rds.complete(&cluster).await,
+            None => Err(rds.no_cluster(name).await),
+        }
+    })
+    .await
 }
 
 /// An instance by its identifier, be it alone or a member of a cluster.
@@ -43,11 +46,14 @@ pub async fn find_cluster(name: &str, account: &Account) -> Result<Found, AwsErr
 /// # Cancel safety
 /// Safe: it only reads.
 pub async fn find_instance(name: &str, account: &Account) -> Result<Found, AwsError> {
-    let rds = Rds::new(account).await?;
-    match rds.instance(name).await? {
-        Some(instance) => Ok(Found::of_instance(&instance)),
-        None => Err(rds.no_instance(name).await),
-    }
+    Box::pin(async move {
+        let rds = Rds::new(account).await?;
+        match rds.instance(name).await? {
+            Some(instance) => Ok(Found::of_instance(&instance)),
+            None => Err(rds.no_instance(name).await),
+        }
+    })
+    .await
 }
 
 /// What has an endpoint of this host name. The name says what to ask for; one that does not follow
@@ -60,29 +66,32 @@ pub async fn find_instance(name: &str, account: &Account) -> Result<Found, AwsEr
 /// # Cancel safety
 /// Safe: it only reads.
 pub async fn find_by_host(host: &str, account: &Account) -> Result<Found, AwsError> {
-    let host = host.trim_end_matches('.').to_ascii_lowercase();
-    let kind = Endpoint::parse(&host).kind;
-    let name = host.split('.').next().unwrap_or_default();
-    if let Some(error) = not_listed(&host, kind) {
-        return Err(error);
-    }
-    let rds = Rds::new(account).await?;
-    let cluster = match kind {
-        Kind::Writer | Kind::Reader => rds.cluster(name).await?,
-        Kind::Custom => rds.cluster_of_custom(name).await?,
-        Kind::Instance => {
-            let instance = rds.instance(name).await?.filter(|found| is_at(found, &host));
-            return match instance {
-                Some(instance) => Ok(Found::of_instance(&instance)),
-                None => Err(rds.nothing_at(&host)),
-            };
+    Box::pin(async move {
+        let host = host.trim_end_matches('.').to_ascii_lowercase();
+        let kind = Endpoint::parse(&host).kind;
+        let name = host.split('.').next().unwrap_or_default();
+        if let Some(error) = not_listed(&host, kind) {
+            return Err(error);
         }
-        _ => return rds.search(&host).await,
-    };
-    match cluster.filter(|cluster| answers_at(cluster, &host)) {
-        Some(cluster) => rds.complete(&cluster).await,
-        None => Err(rds.nothing_at(&host)),
-    }
+        let rds = Rds::new(account).await?;
+        let cluster = match kind {
+            Kind::Writer | Kind::Reader => rds.cluster(name).await?,
+            Kind::Custom => rds.cluster_of_custom(name).await?,
+            Kind::Instance => {
+                let instance = rds.instance(name).await?.filter(|found| is_at(found, &host));
+                return match instance {
+                    Some(instance) => Ok(Found::of_instance(&instance)),
+                    None => Err(rds.nothing_at(&host)),
+                };
+            }
+            _ => return rds.search(&host).await,
+        };
+        match cluster.filter(|cluster| answers_at(cluster, &host)) {
+            Some(cluster) => rds.complete(&cluster).await,
+            None => Err(rds.nothing_at(&host)),
+        }
+    })
+    .await
 }
 
 /// RDS, asked as an account.
