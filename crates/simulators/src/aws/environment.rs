@@ -97,6 +97,11 @@ impl Aws {
         self.add_config(&section, &[start_url, ("sso_region", self.region())])
     }
 
+    /// The portal's address, for profiles without an `sso-session`; nothing answers there.
+    pub fn sso_start_url(&self) -> &'static str {
+        SSO_START_URL
+    }
+
     pub(super) fn write_files(&self) -> Result<(), Error> {
         for path in [self.config_file(), self.credentials_file()] {
             fs::write(&path, "").doing(|| format!("writing {}", path.display()))?;

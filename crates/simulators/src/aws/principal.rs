@@ -18,7 +18,7 @@ pub(crate) struct Principal {
     pub(crate) ends: Option<u64>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct AssumableRole {
     pub(crate) arn: String,
     pub(crate) external_id: Option<String>,
@@ -27,7 +27,7 @@ pub(crate) struct AssumableRole {
     pub(crate) web_tokens: Vec<String>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Principals {
     by_key: HashMap<String, Principal>,
     pub(crate) roles: Vec<AssumableRole>,

@@ -9,12 +9,12 @@ use super::{
 };
 use crate::sigv4::sha256_hex;
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Vault {
     pub(crate) secrets: Vec<Secret>,
 }
 
-#[derive(Debug)]
+// No Debug: the habit of printing structs must not print values.
 pub(crate) struct Secret {
     pub(crate) arn: String,
     pub(crate) name: String,
@@ -23,7 +23,6 @@ pub(crate) struct Secret {
     versions: Vec<Version>,
 }
 
-#[derive(Debug)]
 struct Version {
     id: String,
     value: String,

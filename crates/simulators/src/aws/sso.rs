@@ -23,7 +23,7 @@ use crate::{
     sigv4::{extended, hex},
 };
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Portal {
     /// Access tokens, with their end in Unix seconds.
     tokens: HashMap<String, u64>,

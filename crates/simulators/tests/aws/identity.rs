@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pgferry_simulators::{
     Aws,
-    sigv4::{Credentials, Request, sign},
+    sigv4::{Credentials, Request, presign, sign},
 };
 
 use crate::client::{Reply, call, json, query, send};
@@ -154,6 +154,25 @@ fn a_web_identity_needs_its_token_and_no_signature() {
     assert_eq!(assume("another").error(), (400, "InvalidIdentityToken".to_owned()));
     let session = session(&assume("the token"));
     assert_eq!(call(&aws, &session, "sts", query("sts", &WHO)).status, 200);
+}
+
+#[test]
+fn a_presigned_call_holds_for_a_quarter_of_an_hour() {
+    let aws = Aws::start();
+    let presigned = |life| {
+        let host = "localhost";
+        let parameters = [("Action", "GetCallerIdentity"), ("Version", "2011-06-15")];
+        let times = (aws.clock().now(), life);
+        let query = presign(host, &parameters, aws.credentials(), ("us-east-1", "sts"), times);
+        let headers = vec![("host".to_owned(), host.to_owned())];
+        Request { method: "GET".to_owned(), path: "/".to_owned(), query, headers, body: Vec::new() }
+    };
+    let request = presigned(900);
+    assert_eq!(send(&aws, &request).unwrap().status, 200);
+    let mismatch = (403, "SignatureDoesNotMatch".to_owned());
+    assert_eq!(send(&aws, &presigned(901)).unwrap().error(), mismatch);
+    aws.clock().advance(Duration::from_mins(16));
+    assert_eq!(send(&aws, &request).unwrap().error(), mismatch);
 }
 
 #[test]
