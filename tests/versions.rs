@@ -144,6 +144,22 @@ fn a_client_may_insist_on_the_way_it_is_asked_for_its_password() {
 }
 
 #[test]
+fn a_listener_is_verified_by_its_address_too() {
+    let world = World::start();
+    if !since(15, &world.postgres) {
+        return;
+    }
+    let authority = Authority::new("local").expect("an authority");
+    let certificate = local_tls(world.directory(), &authority, &["localhost", "127.0.0.1"]);
+    let target = Target::new("db", &world, Way::Direct, Role::Scram);
+    let pgferry = Pgferry::start(&format!("{target}local_tls = {certificate}\n"));
+    let mut psql = psql(&world, &pgferry);
+    psql.env("PGSSLMODE", "verify-full");
+    psql.env("PGSSLROOTCERT", ca_file(world.directory(), &authority));
+    assert_eq!(succeed(psql.args(["-c", "select 1"])), "1\n");
+}
+
+#[test]
 fn direct_tls_reaches_a_listener_with_a_certificate_and_no_other() {
     let world = World::start();
     if !since(17, &world.postgres) {
