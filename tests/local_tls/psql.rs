@@ -25,7 +25,7 @@ fn every_sslmode_is_served_and_verified() {
                 "{more} ssl_min_protocol_version={version} ssl_max_protocol_version={version}"
             );
             let said = succeed(stage.psql("open", &pinned).args(["-c", "\\conninfo"]));
-            assert!(said.contains(&format!("protocol: {version}")), "{said}");
+            assert!(said.contains(version), "{said}");
         }
     }
     let old = "sslmode=require ssl_min_protocol_version=TLSv1.1 ssl_max_protocol_version=TLSv1.1";
