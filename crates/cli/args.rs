@@ -137,7 +137,7 @@ pub(crate) struct ConfigCheck {
 #[command(after_help = "\
 Examples:
   pgferry config trust                     the .pgferry.toml here or above
-  pgferry config trust --yes ~/work/shop   for scripts, after reading it
+  pgferry config trust --yes ~/src/shop    for scripts, after reading it
   pgferry config trust --list
 
 It counts for the text as it is now: a changed file has to be trusted again.")]
