@@ -11,8 +11,7 @@
 mod support;
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::{Arc, Barrier};
 use std::thread;
 
@@ -21,7 +20,7 @@ use rustix::process::Signal;
 use support::PATIENCE;
 use support::pgferry::Pgferry;
 use support::shared::Shared;
-use support::tool::{at_terminal, limited, run, succeed};
+use support::tool::{ctrl_c_cancels_and_the_session_goes_on, run, succeed};
 use support::wire::Wire;
 use support::world::{Way, World};
 
@@ -141,23 +140,7 @@ fn ctrl_c_in_psql_cancels_the_query_and_the_session_goes_on() {
     // psql goes on after a Ctrl-C at a terminal only.
     let mut psql = stage.tool("owner", "psql");
     psql.args(["-X", "-A", "-t", "-q"]).env("PAGER", "cat");
-    let mut terminal = limited(&at_terminal(&psql));
-    let mut terminal = terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut keys = terminal.stdin.take().unwrap();
-    let mut screen = BufReader::new(terminal.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let mut see = |text: &str| {
-        let line = screen.find(|line| line.contains(text) && !line.contains("raise"));
-        line.unwrap_or_else(|| panic!("the screen never shows {text}"))
-    };
-    writeln!(keys, "do $$ begin raise notice 'it runs'; perform pg_sleep(3600); end $$;").unwrap();
-    see("NOTICE:  it runs");
-    keys.write_all(b"\x03").unwrap();
-    see("ERROR:  canceling statement due to user request");
-    writeln!(keys, "select 'still ' || 'usable';").unwrap();
-    see("still usable");
-    writeln!(keys, "\\q").unwrap();
-    drop(keys);
-    assert!(terminal.wait().unwrap().success());
+    ctrl_c_cancels_and_the_session_goes_on(&psql);
 }
 
 #[test]

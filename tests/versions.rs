@@ -13,14 +13,13 @@
 
 mod support;
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use pgferry_simulators::{Authority, Postgres, Role, Sshd};
 use support::pgferry::Pgferry;
 use support::target::Target;
 use support::tls::{ca_file, local_tls};
-use support::tool::{at_terminal, limited, run, succeed};
+use support::tool::{ctrl_c_cancels_and_the_session_goes_on, run, succeed};
 use support::world::{Way, World};
 
 /// The major version of the programs in use.
@@ -83,21 +82,7 @@ fn ctrl_c_cancels_a_query_over_protocol_3_2_with_its_longer_key() {
     }
     let mut psql = psql(&world, &pgferry);
     psql.env("PAGER", "cat").env("PGMINPROTOCOLVERSION", "3.2");
-    let mut terminal = limited(&at_terminal(&psql));
-    let mut terminal = terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut keys = terminal.stdin.take().unwrap();
-    let mut screen = BufReader::new(terminal.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let mut see = |text: &str| {
-        let line = screen.find(|line| line.contains(text) && !line.contains("raise"));
-        line.unwrap_or_else(|| panic!("the screen never shows {text}"))
-    };
-    writeln!(keys, "do $$ begin raise notice 'it runs'; perform pg_sleep(3600); end $$;").unwrap();
-    see("NOTICE:  it runs");
-    keys.write_all(b"\x03").unwrap();
-    see("ERROR:  canceling statement due to user request");
-    writeln!(keys, "\\q").unwrap();
-    drop(keys);
-    assert!(terminal.wait().unwrap().success());
+    ctrl_c_cancels_and_the_session_goes_on(&psql);
 }
 
 #[test]
