@@ -71,9 +71,19 @@ fn create(host: &FakeHost) -> Instance<'_> {
     Instance::create(descriptor(subject::entry()), host, b"{}").unwrap()
 }
 
-/// Threads of the SDK's runtime.
+/// Threads of the SDK's runtime that may still run code. One that has been joined stays in the list
+/// for a moment, marked as exiting: the kernel wakes who waits for it first, and removes it then.
 fn plugin_threads() -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
-    let named = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm")).ok();
-    tasks.filter_map(|task| named(task.ok()?)).filter(|name| name.starts_with("pgferry-")).count()
+    let running = |task: std::fs::DirEntry| {
+        let stat = std::fs::read_to_string(task.path().join("stat")).ok()?;
+        let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
+        // Behind the name: state, parent, group, session, terminal, its group, flags. See proc(5).
+        let flags: u32 = rest.split_whitespace().nth(6)?.parse().unwrap();
+        Some(name.starts_with("pgferry-") && flags & EXITING == 0)
+    };
+    tasks.filter_map(|task| running(task.ok()?)).filter(|runs| *runs).count()
 }
+
+/// `PF_EXITING` of Linux: the thread has left its own code for good.
+const EXITING: u32 = 0x4;
