@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use anyhow::Context as _;
-use pgferry_config::{Credential, Listen, Plan, SecretSource};
-use pgferry_credentials::{Password, Source};
+use pgferry_config::{Credential, Listen, PasswordSource, Plan, SecretSource};
+use pgferry_credentials::{Access, Location, Password, Source};
 use pgferry_pg::Operation;
 use pgferry_proxy::{Target, TargetParts};
 use pgferry_telemetry::{BuildInfo, PluginInfo, Settings, Telemetry};
@@ -133,7 +133,7 @@ pub(crate) fn targets(
         let parts = TargetParts {
             metrics: telemetry.target(&target.name, &instance.plugin().name),
             health: telemetry.health().prospect(&target.name),
-            source: source(&target.credential),
+            access: access(target)?,
             limits: Arc::clone(&limits),
             instance,
             before: before.get(&target.name).cloned(),
@@ -145,14 +145,20 @@ pub(crate) fn targets(
     Ok(targets)
 }
 
-fn source(credential: &Credential) -> Source {
-    let Credential::Password { user, password } = credential;
+fn access(target: &pgferry_config::Target) -> anyhow::Result<Access> {
+    let endpoint = target.database.endpoint().context("only database.host is possible yet")?;
+    let location = Location::Host { host: endpoint.host, port: endpoint.port };
+    let Credential::Password { user, password: PasswordSource::Secret(password) } =
+        &target.credential
+    else {
+        anyhow::bail!("only passwords are possible yet");
+    };
     let password = match password {
         SecretSource::Env(name) => Password::Env(name.clone()),
         SecretSource::File(file) => Password::File(file.clone()),
         SecretSource::Literal(secret) => Password::Literal(secret.expose().into()),
     };
-    Source::Password { user: user.clone(), password }
+    Ok(Access::new(location, Source::Password { user: user.clone(), password }))
 }
 
 /// Says what the user should know about targets that can be served.

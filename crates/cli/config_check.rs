@@ -2,7 +2,7 @@
 //! setting with where it comes from.
 
 use clap::ArgMatches;
-use pgferry_config::{Document, Origin, Plan, Setting, Transport, shown};
+use pgferry_config::{Database, Document, Origin, Plan, Setting, Transport, shown};
 use serde_json::{Value, json};
 
 use crate::args::ConfigCheck;
@@ -136,21 +136,22 @@ impl Targets {
             let kind = layers.first().map_or("", |t| t.kind.as_str());
             let path: Vec<_> = layers.iter().map(|t| format!("{} ({})", t.name, t.kind)).collect();
             let beneath: Vec<_> = layers.iter().skip(1).map(|t| &t.name).collect();
-            let endpoint = &target.database.endpoint;
+            let (host, port) = (target.database.location.to_string(), target.database.port);
+            let port = port.unwrap_or(Database::PORT);
             let listen: Vec<_> = target.listen.iter().map(ToString::to_string).collect();
             let line = format!(
                 "  {}: {} -> {} -> {}:{}",
                 target.name,
                 listen.join(", "),
                 path.join(" via "),
-                endpoint.host,
-                endpoint.port
+                host,
+                port
             );
             lines.push(shown(&line));
             targets.push(json!({
                 "name": target.name, "listen": listen, "transport": target.transport, "kind": kind,
                 "via": beneath,
-                "host": endpoint.host, "port": endpoint.port,
+                "host": host, "port": port,
             }));
         }
         Self { json: targets.into(), lines }

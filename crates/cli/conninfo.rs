@@ -61,7 +61,12 @@ fn from_here(address: SocketAddr) -> SocketAddr {
 /// The database that a session opens: the configured one, else the one that libpq would take for the
 /// database's own user, and not for the local one.
 pub(crate) fn database(target: &Target) -> &str {
-    target.database.name.as_deref().unwrap_or_else(|| target.credential.user())
+    target.database.name.as_deref().unwrap_or_else(|| user(target))
+}
+
+/// The user that a session is for, as far as the configuration says it.
+pub(crate) fn user(target: &Target) -> &str {
+    target.credential.user().unwrap_or("postgres")
 }
 
 /// How a client speaks to a target's listener: unix sockets have no TLS.

@@ -30,7 +30,7 @@ pub(crate) fn conninfo(
             (user.as_deref(), Some(Secret::new(text)))
         }
     };
-    let user = user.unwrap_or_else(|| target.credential.user()).to_owned();
+    let user = user.unwrap_or_else(|| conninfo::user(target)).to_owned();
     let database = conninfo::database(target).to_owned();
     let sslmode = conninfo::sslmode(target, &place);
     Ok(ConnInfo { place, user, password, database, sslmode })

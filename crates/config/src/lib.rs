@@ -28,8 +28,9 @@ pub use error::ConfigError;
 pub use listen::Listen;
 pub use paths::local_ca;
 pub use plan::{
-    Admin, Credential, Database, Endpoint, Limits, LocalAuth, LocalIdentity, LocalPassword,
-    LocalTls, Plan, Roots, Target, TlsMode,
+    Address, Admin, AssumeRole, Aws, Credential, Database, Endpoint, Limits, LocalAuth,
+    LocalIdentity, LocalPassword, LocalTls, Location, PasswordSource, Plan, Role, Roots, Target,
+    TlsMode,
 };
 pub use power::{Power, shown};
 pub use search::{Candidate, Found, Place, REPOSITORY_FILE, search, search_repository};

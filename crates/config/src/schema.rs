@@ -14,6 +14,8 @@ use crate::secret::Secret;
 pub(crate) struct File {
     pub(crate) admin: Option<Admin>,
     #[serde(default)]
+    pub(crate) aws: Aws,
+    #[serde(default)]
     pub(crate) limits: Limits,
     #[serde(default)]
     pub(crate) relay: Relay,
@@ -39,10 +41,13 @@ pub(crate) struct Relay {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Target {
     pub(crate) listen: ListenList,
+    #[serde(default)]
     pub(crate) database: Database,
     #[serde(default)]
     pub(crate) transport: TransportChoice,
     pub(crate) credential: Credential,
+    #[serde(default)]
+    pub(crate) aws: Aws,
     #[serde(default)]
     pub(crate) local_auth: LocalAuth,
     pub(crate) local_tls: Option<LocalTls>,
@@ -69,12 +74,39 @@ pub(crate) struct ListenUnix {
     pub(crate) port: Option<u16>,
 }
 
+/// Whose AWS it is: for a target, or, at the top of the file, for all that say nothing else.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Aws {
+    pub(crate) profile: Option<String>,
+    pub(crate) region: Option<String>,
+    pub(crate) assume_role: Option<AssumeRole>,
+    pub(crate) endpoint_url: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected the ARN of a role, or a table with role_arn")]
+pub(crate) enum AssumeRole {
+    Arn(String),
+    Table(AssumeRoleTable),
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(crate) struct AssumeRoleTable {
+    pub(crate) role_arn: String,
+    pub(crate) external_id: Option<String>,
+    pub(crate) session_name: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Database {
-    pub(crate) host: String,
-    #[serde(default = "postgres_port")]
-    pub(crate) port: u16,
+    pub(crate) host: Option<String>,
+    pub(crate) port: Option<u16>,
+    pub(crate) cluster: Option<String>,
+    pub(crate) instance: Option<String>,
+    pub(crate) role: Option<Role>,
     pub(crate) name: Option<String>,
     pub(crate) address: Option<String>,
     pub(crate) ca_file: Option<PathBuf>,
@@ -82,8 +114,11 @@ pub(crate) struct Database {
     pub(crate) tls: Tls,
 }
 
-fn postgres_port() -> u16 {
-    5432
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Role {
+    Writer,
+    Reader,
 }
 
 #[derive(Deserialize, Default, Clone, Copy)]
@@ -117,6 +152,28 @@ pub(crate) enum Credential {
         password_env: Option<String>,
         password_file: Option<PathBuf>,
         password: Option<Secret>,
+        password_command: Option<Vec<String>>,
+        pgpass_file: Option<PathBuf>,
+        #[serde(default)]
+        pgpass: bool,
+    },
+    Iam {
+        user: String,
+    },
+    SecretsManager {
+        secret: Option<String>,
+        user: Option<String>,
+        user_key: Option<String>,
+        password_key: Option<String>,
+    },
+    Dsql {
+        user: Option<String>,
+    },
+    Passthrough {},
+    ClientCert {
+        user: String,
+        cert_file: PathBuf,
+        key_file: PathBuf,
     },
 }
 

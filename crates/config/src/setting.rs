@@ -112,10 +112,17 @@ fn defaults(plan: &Plan, set: &BTreeSet<Vec<Step>>) -> Vec<(Vec<Step>, Value)> {
     all.push((path(&["admin", "listen"]), Value::Null));
     for target in &plan.targets {
         let at = |below: &[&str]| path(&[&["targets", &target.name], below].concat());
-        all.push((at(&["database", "port"]), target.database.endpoint.port.into()));
+        let endpoint = target.database.endpoint();
+        if let Some(endpoint) = &endpoint {
+            all.push((at(&["database", "port"]), endpoint.port.into()));
+        }
         all.push((at(&["database", "name"]), "the application's".into()));
         all.push((at(&["database", "tls"]), "verify-full".into()));
-        all.push((at(&["database", "ca_file"]), roots(&target.database.endpoint.host).into()));
+        let believed = endpoint.map_or_else(
+            || "of the endpoint that is found".to_owned(),
+            |endpoint| roots(&endpoint.host),
+        );
+        all.push((at(&["database", "ca_file"]), believed.into()));
         all.push((at(&["local_auth", "kind"]), "same-user".into()));
         if !set.iter().any(|is| is.starts_with(&at(&["transport"]))) {
             all.push((at(&["transport", "kind"]), "direct".into()));

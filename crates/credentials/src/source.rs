@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{Lease, Password};
+use crate::{Lease, Password, Proof};
 
 /// Where pgferry's own credential for a database comes from.
 #[derive(Clone, Debug)]
@@ -45,10 +45,11 @@ impl Source {
     /// Gives a lease for a new connection.
     ///
     /// Cancel safety: may be dropped at any time; nothing is half done. The caller sets the limit.
-    pub async fn resolve(&self) -> Result<Lease, CredentialError> {
+    pub(crate) async fn resolve(&self, _client_user: &str) -> Result<Lease, CredentialError> {
         match self {
             Self::Password { user, password } => {
-                Ok(Lease::new(user.clone(), password.read().await?))
+                let proof = Proof::Password(password.read().await?);
+                Ok(Lease { user: user.clone(), proof, expires: None })
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pgferry_config::{Endpoint, Limits};
-use pgferry_credentials::Source;
+use pgferry_credentials::Access;
 use pgferry_telemetry::{TargetHealth, TargetMetrics};
 use pgferry_transport::Instance;
 use rustls::pki_types::UnixTime;
@@ -22,7 +22,7 @@ pub struct Target {
     pub(crate) dial: Endpoint,
     pub(crate) database: Option<String>,
     pub(crate) instance: Arc<Instance>,
-    pub(crate) source: Source,
+    pub(crate) access: Access,
     pub(crate) tls: Tls,
     pub(crate) local_auth: LocalAuth,
     pub(crate) local_tls: Option<LocalTls>,
@@ -37,8 +37,8 @@ pub struct Target {
 pub struct Parts {
     /// The transport that opens its paths.
     pub instance: Arc<Instance>,
-    /// Who pgferry is to the database.
-    pub source: Source,
+    /// Where the database is, and who pgferry is to it.
+    pub access: Access,
     /// How long each step may take.
     pub limits: Arc<Limits>,
     /// What is counted for it.
@@ -67,14 +67,21 @@ pub enum TargetError {
 impl Target {
     /// Loads roots, local password and local certificate; touches no network.
     pub fn new(plan: &pgferry_config::Target, parts: Parts) -> Result<Self, TargetError> {
-        let Parts { instance, source, limits, metrics, health, before } = parts;
+        let Parts { instance, access, limits, metrics, health, before } = parts;
+        let host = access.host().unwrap_or_default().to_owned();
+        let port = plan.database.port.unwrap_or(pgferry_config::Database::PORT);
+        let endpoint = Endpoint { host, port };
         Ok(Self {
             name: plan.name.clone(),
-            endpoint: plan.database.endpoint.host.clone(),
-            dial: plan.database.dial().clone(),
+            dial: plan.database.dial(&endpoint),
             database: plan.database.name.clone(),
             // A transport that is the server itself: nothing leaves this process in between.
-            tls: if instance.speaks_postgres() { Tls::Disabled } else { Tls::new(&plan.database)? },
+            tls: if instance.speaks_postgres() {
+                Tls::Disabled
+            } else {
+                Tls::new(&plan.database, &endpoint.host)?
+            },
+            endpoint: endpoint.host,
             local_auth: LocalAuth::new(&plan.local_auth)?,
             local_tls: plan
                 .local_tls
@@ -84,7 +91,7 @@ impl Target {
             warnings: identity::warnings(plan, UnixTime::now()),
             sessions: before.map(|before| Arc::clone(&before.sessions)).unwrap_or_default(),
             instance,
-            source,
+            access,
             limits,
             metrics,
             health,

@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::{Credential, LocalAuth, LocalIdentity, LocalPassword, LocalTls, Plan, Roots, Target};
+use super::{
+    Credential, LocalAuth, LocalIdentity, LocalPassword, LocalTls, PasswordSource, Plan, Roots,
+    Target,
+};
 use crate::error::ConfigError;
 use crate::listen::Listen;
 use crate::secret::SecretSource;
@@ -99,13 +102,21 @@ fn of_target(plan: &Plan, target: &Target) -> Result<(), ConfigError> {
     let error = |below: &str, message: String| {
         ConfigError::meaning(&plan.file, format!("targets.{}.{below}", target.name), message)
     };
-    let Credential::Password { password, .. } = &target.credential;
-    let key = match password {
-        SecretSource::Env(_) => "credential.password_env",
-        SecretSource::File(_) => "credential.password_file",
-        SecretSource::Literal(_) => "credential.password",
-    };
-    kept(plan, password).map_err(|message| error(key, message))?;
+    match &target.credential {
+        Credential::Password { password: PasswordSource::Secret(password), .. } => {
+            let key = match password {
+                SecretSource::Env(_) => "credential.password_env",
+                SecretSource::File(_) => "credential.password_file",
+                SecretSource::Literal(_) => "credential.password",
+            };
+            kept(plan, password).map_err(|message| error(key, message))?;
+        }
+        Credential::ClientCert { cert_file, key_file, .. } => {
+            present(cert_file).map_err(|message| error("credential.cert_file", message))?;
+            private(key_file).map_err(|message| error("credential.key_file", message))?;
+        }
+        _ => {}
+    }
     if let LocalAuth::Scram { password: LocalPassword::File(file), .. } = &target.local_auth {
         private(file).map_err(|message| error("local_auth.password_file", message))?;
     }

@@ -1,18 +1,18 @@
 //! From schema to plan: defaults, absolute paths, choices, and what must hold between keys.
 
+mod aws;
+mod credential;
+mod database;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{
-    Admin, Credential, Database, Endpoint, LocalAuth, LocalIdentity, LocalPassword, LocalTls, Plan,
-    Roots, Target, TlsMode, check,
-};
+use super::{Admin, LocalAuth, LocalIdentity, LocalPassword, LocalTls, Plan, Target, check};
 use crate::error::ConfigError;
 use crate::listen::Listen;
 use crate::paths;
-use crate::schema::{self, ListenList, ListenOne, Tls, TransportChoice};
+use crate::schema::{self, ListenList, ListenOne, TransportChoice};
 use crate::search::Found;
-use crate::secret::SecretSource;
 use crate::transport::{Reader, Transport};
 
 /// Relay threads unless the file says otherwise: enough for a laptop, no more than its cores.
@@ -37,7 +37,8 @@ impl Resolver<'_> {
         let mut inline = BTreeMap::new();
         let mut targets = Vec::with_capacity(schema.targets.len());
         for (name, target) in schema.targets {
-            targets.push(self.target(name, target, &transports, &mut inline)?);
+            let target = self.target(name, target, &schema.aws, (&transports, &mut inline))?;
+            targets.push(target);
         }
         for (name, transport) in &transports {
             self.beneath(&format!("transports.{name}.via"), transport, &transports)?;
@@ -82,15 +83,15 @@ impl Resolver<'_> {
         &self,
         name: String,
         target: schema::Target,
-        transports: &BTreeMap<String, Transport>,
-        inline: &mut BTreeMap<String, Transport>,
+        aws: &schema::Aws,
+        transports: (&BTreeMap<String, Transport>, &mut BTreeMap<String, Transport>),
     ) -> Result<Target, ConfigError> {
         let key = |below: &str| format!("targets.{name}.{below}");
         let listen = self.listen(&key("listen"), target.listen)?;
-        let transport =
-            self.choose(&name, &key("transport"), target.transport, (transports, inline))?;
-        let database = self.database(&key("database"), target.database)?;
+        let transport = self.choose(&name, &key("transport"), target.transport, transports)?;
         let credential = self.credential(&key("credential"), target.credential)?;
+        let database = self.database(&key("database"), target.database, &credential)?;
+        let aws = self.aws(&key("aws"), aws, target.aws)?;
         let local_auth = match target.local_auth {
             schema::LocalAuth::SameUser => LocalAuth::SameUser,
             schema::LocalAuth::Trust => LocalAuth::Trust,
@@ -101,7 +102,7 @@ impl Resolver<'_> {
         };
         let local_tls =
             target.local_tls.map(|tls| self.local_tls(&key("local_tls"), tls)).transpose()?;
-        Ok(Target { name, listen, database, transport, credential, local_auth, local_tls })
+        Ok(Target { name, listen, database, transport, credential, aws, local_auth, local_tls })
     }
 
     fn local_tls(&self, key: &str, tls: schema::LocalTls) -> Result<LocalTls, ConfigError> {
@@ -205,67 +206,7 @@ impl Resolver<'_> {
         Reader { file: self.file, base: self.base, key }.read(name, table)
     }
 
-    fn database(&self, key: &str, database: schema::Database) -> Result<Database, ConfigError> {
-        let endpoint = Endpoint { host: database.host, port: database.port };
-        if endpoint.host.is_empty() || endpoint.port == 0 {
-            return Err(self.error(key, "needs a host, and a port that is not 0"));
-        }
-        let address = database
-            .address
-            .map(|address| {
-                parse_address(&address, endpoint.port).ok_or_else(|| {
-                    let message = format!("`{address}` is neither HOST nor HOST:PORT");
-                    self.error(&format!("{key}.address"), message)
-                })
-            })
-            .transpose()?;
-        let tls = match database.tls {
-            Tls::VerifyFull => TlsMode::VerifyFull,
-            Tls::VerifyCa => TlsMode::VerifyCa,
-            Tls::Disable => TlsMode::Disable,
-        };
-        let roots = match database.ca_file {
-            None => Roots::ByEndpoint,
-            Some(file) => Roots::File(paths::resolve(self.base, &file)),
-        };
-        Ok(Database { endpoint, address, name: database.name, tls, roots })
-    }
-
-    fn credential(
-        &self,
-        key: &str,
-        credential: schema::Credential,
-    ) -> Result<Credential, ConfigError> {
-        let schema::Credential::Password { user, password_env, password_file, password } =
-            credential;
-        let password = match (password_env, password_file, password) {
-            (Some(env), None, None) => SecretSource::Env(env),
-            (None, Some(file), None) => SecretSource::File(paths::resolve(self.base, &file)),
-            (None, None, Some(literal)) => SecretSource::Literal(literal),
-            _ => {
-                let message = "needs one of password_env, password_file and password";
-                return Err(self.error(key, message));
-            }
-        };
-        Ok(Credential::Password { user, password })
-    }
-
     fn error(&self, key: &str, message: impl Into<String>) -> ConfigError {
         ConfigError::meaning(self.file, key, message)
     }
-}
-
-/// `HOST`, `HOST:PORT`, `IPV6` or `[IPV6]:PORT`.
-fn parse_address(text: &str, default_port: u16) -> Option<Endpoint> {
-    if let Ok(address) = text.parse::<std::net::SocketAddr>() {
-        return Some(Endpoint { host: address.ip().to_string(), port: address.port() });
-    }
-    if text.parse::<std::net::IpAddr>().is_ok() {
-        return Some(Endpoint { host: text.to_owned(), port: default_port });
-    }
-    let (host, port) = match text.split_once(':') {
-        None => (text, default_port),
-        Some((host, port)) => (host, port.parse().ok()?),
-    };
-    (!host.is_empty()).then(|| Endpoint { host: host.to_owned(), port })
 }

@@ -32,7 +32,10 @@ fn load(text: &str) -> Result<Plan, String> {
 fn a_five_line_target_gets_every_default() {
     let plan = load(TARGET).unwrap();
     let target = &plan.targets[0];
-    assert_eq!(target.database.endpoint, Endpoint { host: "dev.example".into(), port: 5432 });
+    assert_eq!(
+        target.database.endpoint(),
+        Some(Endpoint { host: "dev.example".into(), port: 5432 })
+    );
     assert_eq!(target.database.tls, TlsMode::VerifyFull);
     assert_eq!(target.local_auth, LocalAuth::SameUser);
     assert_eq!(plan.transports[0].kind, "direct");
@@ -190,8 +193,9 @@ fn selecting_targets_keeps_only_the_transports_they_use() {
 fn an_address_overrides_where_to_dial_but_not_who_is_verified() {
     let text = TARGET.replace("name = \"app\"", "address = \"127.0.0.1:6543\"");
     let database = &load(&text).unwrap().targets[0].database;
-    assert_eq!(database.dial(), &Endpoint { host: "127.0.0.1".into(), port: 6543 });
-    assert_eq!(database.endpoint.host, "dev.example");
+    let endpoint = Endpoint { host: "dev.example".into(), port: 5432 };
+    assert_eq!(database.dial(&endpoint), Endpoint { host: "127.0.0.1".into(), port: 6543 });
+    assert_eq!(database.location, Location::Host("dev.example".into()));
 }
 
 #[test]

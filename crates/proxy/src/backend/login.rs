@@ -146,11 +146,11 @@ async fn authenticate(
         match next_authentication(server, greeting).await? {
             Authentication::Ok => return Ok(()),
             Authentication::CleartextPassword if security == Security::VerifiedFull => {
-                server.send(&password_message(lease.secret().as_bytes())?).await?;
+                server.send(&password_message(secret(lease))?).await?;
             }
             Authentication::CleartextPassword => return Err(LoginError::CleartextRefused),
             Authentication::Md5Password { salt } => {
-                let hash = md5_hash(lease.user().as_bytes(), lease.secret().as_bytes(), salt);
+                let hash = md5_hash(lease.user.as_bytes(), secret(lease), salt);
                 server.send(&password_message(hash.as_bytes())?).await?;
             }
             Authentication::Sasl { mechanisms } => {
@@ -165,6 +165,10 @@ async fn authenticate(
     }
 }
 
+fn secret(lease: &Lease) -> &[u8] {
+    lease.proof.secret().unwrap_or_default().as_bytes()
+}
+
 async fn sasl(
     server: &mut Conversation<Backend>,
     mechanisms: &[Bytes],
@@ -176,8 +180,8 @@ async fn sasl(
         let offered: Vec<_> = mechanisms.iter().map(|m| String::from_utf8_lossy(m)).collect();
         return Err(LoginError::Unsupported(offered.join(", ")));
     };
-    tracing::debug!(mechanism = choice.mechanism, user = lease.user(), "logging in");
-    let exchange = ScramSha256::new(lease.secret().as_bytes(), choice.binding);
+    tracing::debug!(mechanism = choice.mechanism, user = lease.user, "logging in");
+    let exchange = ScramSha256::new(secret(lease), choice.binding);
     server.send(&sasl_initial_response(choice.mechanism, exchange.message())?).await?;
     let Authentication::SaslContinue(first) = next_authentication(server, greeting).await? else {
         return Err(LoginError::ScramUnfinished);

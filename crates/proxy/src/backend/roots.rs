@@ -10,10 +10,10 @@ use rustls::pki_types::pem::PemObject as _;
 use super::tls::TrustError;
 
 /// Those of `ca_file` and no others, or else those that belong to the endpoint's name.
-pub(super) fn of(database: &Database) -> Result<RootCertStore, TrustError> {
+pub(super) fn of(database: &Database, host: &str) -> Result<RootCertStore, TrustError> {
     match &database.roots {
         Roots::File(file) => of_file(file),
-        Roots::ByEndpoint => match pgferry_endpoint::Roots::of(&database.endpoint.host)? {
+        Roots::ByEndpoint => match pgferry_endpoint::Roots::of(host)? {
             pgferry_endpoint::Roots::System => of_system(),
             built_in => of_pem(built_in.pem()),
         },

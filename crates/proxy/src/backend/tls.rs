@@ -94,16 +94,15 @@ pub enum TlsError {
 }
 
 impl Tls {
-    pub(crate) fn new(database: &Database) -> Result<Self, TrustError> {
+    pub(crate) fn new(database: &Database, host: &str) -> Result<Self, TrustError> {
         let security = match database.tls {
             TlsMode::Disable => return Ok(Self::Disabled),
             TlsMode::VerifyFull => Security::VerifiedFull,
             TlsMode::VerifyCa => Security::VerifiedChain,
         };
-        let host = &database.endpoint.host;
         let name =
-            ServerName::try_from(host.clone()).map_err(|_| TrustError::Name(host.clone()))?;
-        let roots = Arc::new(roots::of(database)?);
+            ServerName::try_from(host.to_owned()).map_err(|_| TrustError::Name(host.to_owned()))?;
+        let roots = Arc::new(roots::of(database, host)?);
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let setup = |error: &dyn std::fmt::Display| TrustError::Setup(error.to_string());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pgferry_credentials::Lease;
+use pgferry_credentials::{Lease, Offer};
 use pgferry_pg::startup::{Outcome, StartupMessage};
 use pgferry_telemetry::Phase;
 use pgferry_transport::{CloseReason as PathEnd, Purpose};
@@ -151,8 +151,9 @@ async fn open(
     label: &str,
 ) -> Result<Opened, ConnectionError> {
     let metrics = &target.metrics;
-    let lease = timings.phase(metrics, Phase::Credentials, lease(target)).await?;
-    let user = lease.user().to_owned();
+    let Offer { lease, .. } =
+        timings.phase(metrics, Phase::Credentials, offer(target, &startup)).await?;
+    let user = lease.user.clone();
     let path = async {
         let (to, user) = (&target.dial, Some(user.as_str()));
         let wanted = Wanted { to, user, purpose: Purpose::Session, client_label: label };
@@ -173,10 +174,13 @@ async fn open(
     Ok(Opened { startup, user, logged_in, server, path_end, timings, place })
 }
 
-async fn lease(target: &Target) -> Result<Lease, ConnectionError> {
+async fn offer(target: &Target, startup: &StartupMessage) -> Result<Offer, ConnectionError> {
     let limit = target.limits.credentials;
-    let lease = timeout(limit, target.source.resolve()).await;
-    Ok(lease.map_err(|_| ConnectionError::CredentialsTimeout(limit))??)
+    let user = String::from_utf8_lossy(startup.user());
+    let mut attempt = target.access.attempt(&user);
+    let offer = timeout(limit, attempt.next()).await;
+    let offer = offer.map_err(|_| ConnectionError::CredentialsTimeout(limit))??;
+    offer.ok_or(ConnectionError::CredentialsTimeout(limit))
 }
 
 async fn tls(target: &Target, socket: Socket) -> Result<(Backend, Security), ConnectionError> {
@@ -193,8 +197,7 @@ async fn server_login(
     lease: &Lease,
 ) -> Result<LoggedIn, ConnectionError> {
     let database = target.database.as_deref().map(str::as_bytes);
-    let startup =
-        startup.for_backend(lease.user().as_bytes(), database).map_err(LoginError::from)?;
+    let startup = startup.for_backend(lease.user.as_bytes(), database).map_err(LoginError::from)?;
     let limit = target.limits.server_login;
     let logged_in = timeout(limit, login(backend, security, &startup, lease)).await;
     Ok(logged_in.map_err(|_| ConnectionError::LoginTimeout(limit))??)

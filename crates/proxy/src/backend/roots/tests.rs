@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use pgferry_config::{Endpoint, TlsMode};
+use pgferry_config::{Location, TlsMode};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256, PKCS_RSA_SHA384, RsaKeySize,
@@ -52,7 +52,8 @@ fn judged(roots: RootCertStore, server: &CertificateDer<'_>) -> Result<(), rustl
 
 fn database(host: &str, file: Option<PathBuf>) -> Database {
     Database {
-        endpoint: Endpoint { host: host.to_owned(), port: 5432 },
+        location: Location::Host(host.to_owned()),
+        port: None,
         address: None,
         name: None,
         tls: TlsMode::VerifyFull,
@@ -86,7 +87,7 @@ fn servers_count_under_their_own_root_alone_whichever_of_rdss_algorithms_it_uses
 fn a_server_of_another_region_is_refused_until_ca_file_replaces_everything() {
     let key = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap();
     let elsewhere = StandIn::new("eu-west-1", "ECC384", key);
-    let built_in = of(&database(HOST, None)).unwrap();
+    let built_in = of(&database(HOST, None), HOST).unwrap();
     assert_eq!(built_in.len(), 3);
     assert!(built_in.roots.iter().all(|root| {
         String::from_utf8_lossy(&root.subject).contains("Amazon RDS us-east-1 Root CA")
@@ -96,23 +97,31 @@ fn a_server_of_another_region_is_refused_until_ca_file_replaces_everything() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("ca.pem");
     fs::write(&file, &elsewhere.pem).unwrap();
-    let replaced = of(&database(HOST, Some(file))).unwrap();
+    let replaced = of(&database(HOST, Some(file)), HOST).unwrap();
     assert_eq!(replaced.len(), 1);
     assert_eq!(judged(replaced, &elsewhere.server()), Ok(()));
 }
 
 #[test]
 fn every_built_in_root_is_taken() {
-    let global = of(&database("g.global-c9abc.global.rds.amazonaws.com", None)).unwrap();
+    let global = of(
+        &database("g.global-c9abc.global.rds.amazonaws.com", None),
+        "g.global-c9abc.global.rds.amazonaws.com",
+    )
+    .unwrap();
     assert_eq!(global.len(), 27 * 3);
-    let proxy = of(&database("p.proxy-c9abc.eu-west-1.rds.amazonaws.com", None)).unwrap();
+    let proxy = of(
+        &database("p.proxy-c9abc.eu-west-1.rds.amazonaws.com", None),
+        "p.proxy-c9abc.eu-west-1.rds.amazonaws.com",
+    )
+    .unwrap();
     assert_eq!(proxy.len(), 5);
 }
 
 #[test]
 fn a_region_without_roots_is_refused_unless_a_file_has_them() {
     let host = "db.c9abc.il-central-1.rds.amazonaws.com";
-    let Err(error) = of(&database(host, None)) else { unreachable!("there are none") };
+    let Err(error) = of(&database(host, None), host) else { unreachable!("there are none") };
     assert!(matches!(error, TrustError::NoRegion(_)), "{error:?}");
     assert!(error.to_string().contains("il-central-1"), "{error}");
 
@@ -120,5 +129,5 @@ fn a_region_without_roots_is_refused_unless_a_file_has_them() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("ca.pem");
     fs::write(&file, StandIn::new("il-central-1", "ECC384", key).pem).unwrap();
-    assert_eq!(of(&database(host, Some(file))).unwrap().len(), 1);
+    assert_eq!(of(&database(host, Some(file)), host).unwrap().len(), 1);
 }
