@@ -33,7 +33,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
             "pgferry-transport-abi",
             "pgferry-transport-sdk",
         ],
-        &["pgferry-example-tcp", "pgferry-simulators"],
+        &["pgferry-example-tcp", "pgferry-simulators", "pgferry-test-features"],
     ),
     (
         "pgferry-proxy",
@@ -46,7 +46,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
             "pgferry-telemetry",
             "pgferry-transport",
         ],
-        &["pgferry-simulators"],
+        &["pgferry-simulators", "pgferry-test-features"],
     ),
     ("pgferry-transport", &["pgferry-transport-abi"], &["pgferry-simulators"]),
     ("pgferry-transport-sdk", &["pgferry-transport-abi"], &["pgferry-simulators"]),
@@ -54,14 +54,15 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("pgferry-example-tcp", &["pgferry-transport-sdk"], &[]),
     ("pgferry-pg", &[], &[]),
     ("pgferry-config", &["pgferry-endpoint"], &[]),
-    ("pgferry-credentials", &["pgferry-aws"], &["pgferry-simulators"]),
-    ("pgferry-aws", &["pgferry-endpoint"], &["pgferry-simulators"]),
+    ("pgferry-credentials", &["pgferry-aws"], &["pgferry-simulators", "pgferry-test-features"]),
+    ("pgferry-aws", &["pgferry-endpoint"], &["pgferry-simulators", "pgferry-test-features"]),
     ("pgferry-endpoint", &[], &[]),
     ("pgferry-local-ca", &[], &[]),
     ("pgferry-telemetry", &[], &[]),
     ("pgferry-transport-abi", &[], &[]),
     ("pgferry-simulators", &[], &[]),
     ("pgferry-ssm-protocol", &[], &[]),
+    ("pgferry-test-features", &[], &[]),
     // The measuring harness drives the binary from outside, as tests do.
     ("pgferry-bench", &["pgferry-simulators"], &["pgferry-pg"]),
 ];
@@ -118,6 +119,30 @@ fn every_crate_the_architecture_names_is_there() {
             assert!(found, "{name} is gone: take it out of this test");
         }
     }
+}
+
+#[test]
+fn whoever_builds_on_the_sdk_of_aws_tests_with_the_shared_features() {
+    let members = members();
+    let users = members.iter().filter(|package| uses_the_sdk(package, &members));
+    for package in users.filter(|package| package.name != "pgferry-test-features") {
+        let shares = package.dependencies.iter().any(|used| used.name == "pgferry-test-features");
+        assert!(
+            shares,
+            "{}: give it pgferry-test-features as a dev-dependency, or testing it alone compiles \
+             the SDK a second time",
+            package.name
+        );
+    }
+}
+
+/// Itself, or through crates of ours.
+fn uses_the_sdk(package: &Package, members: &[Package]) -> bool {
+    let code = package.dependencies.iter().filter(|used| used.kind == DependencyKind::Normal);
+    code.map(|used| used.name.as_str()).any(|used| {
+        let ours = members.iter().find(|member| member.name.as_str() == used);
+        used.starts_with("aws-sdk-") || ours.is_some_and(|member| uses_the_sdk(member, members))
+    })
 }
 
 #[test]
