@@ -18,7 +18,7 @@ pub(crate) enum Step {
     Item(usize),
 }
 
-/// One value of the file, below all tables and lists.
+/// One value of the file, below all tables and lists, or a table without any.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Entry {
     /// The way to it.
@@ -30,6 +30,12 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// Whether it is a table with nothing in it: it sets nothing, but it may ask for something by
+    /// being there.
+    pub(crate) fn is_empty_table(&self) -> bool {
+        self.value.as_object().is_some_and(serde_json::Map::is_empty)
+    }
+
     /// The keys without the numbers of list items.
     pub(crate) fn keys(&self) -> Vec<&str> {
         keys(&self.path).collect()
@@ -62,11 +68,17 @@ fn keys(path: &[Step]) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Whether a key holds a secret itself, and not the name of one.
-fn holds_secret(key: &str) -> bool {
+/// Whether a key's value is a secret itself, and not the name of one.
+fn holds_secret(path: &[Step]) -> bool {
+    let Some(key) = keys(path).last() else { return false };
+    // Of Secrets Manager: the ARN or name of a secret, and what its JSON calls the password.
+    let of_aws = matches!(
+        keys(path).collect::<Vec<_>>().as_slice(),
+        ["targets", _, "credential", "secret" | "password_key"]
+    );
     let names = ["password", "passphrase", "secret", "token"];
     let names_one = ["_file", "_env", "_command", "_arn"].iter().any(|end| key.ends_with(end));
-    names.iter().any(|name| key.contains(name)) && !names_one
+    names.iter().any(|name| key.contains(name)) && !names_one && !of_aws
 }
 
 struct Walk<'a> {
@@ -87,6 +99,11 @@ impl Walk<'_> {
     fn value(&mut self, value: &Spanned<DeValue<'_>>) {
         let span = value.span();
         match value.get_ref() {
+            DeValue::Table(table) if table.is_empty() => {
+                let line = self.line(span);
+                let value = Value::Object(serde_json::Map::new());
+                self.entries.push(Entry { path: self.path.clone(), value, line });
+            }
             DeValue::Table(table) => self.table(table),
             DeValue::Array(items) => {
                 for (index, item) in items.iter().enumerate() {
@@ -96,7 +113,7 @@ impl Walk<'_> {
                 }
             }
             leaf => {
-                let hidden = keys(&self.path).last().is_some_and(holds_secret);
+                let hidden = holds_secret(&self.path);
                 let value = if hidden { HIDDEN.into() } else { scalar(leaf) };
                 // The line of the value, because a key may be spread over a table's head.
                 let line = self.line(span);
@@ -149,9 +166,13 @@ mod tests {
     #[test]
     fn a_secret_is_hidden_and_the_name_of_one_is_not() {
         let text = "password = \"hunter2\"\npassword_env = \"PW\"\nsecrets.x.env = \"Y\"\n\
-                    api_token = \"hunter2\"\n[x]\nkey_passphrase = \"hunter2\"\n";
+                    api_token = \"hunter2\"\n[x]\nkey_passphrase = \"hunter2\"\n\
+                    [targets.a.credential]\nsecret = \"prod/db\"\npassword_key = \"pw\"\n\
+                    password_command = [\"pass\", \"db\"]\n[transports.a]\nsecret = \"hunter2\"\n";
         let shown = format!("{:?}", read(text));
         assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(shown.contains("prod/db") && shown.contains("\"pw\""), "{shown}");
+        assert!(shown.contains("\"pass\""), "{shown}");
         assert!(shown.contains("PW") && shown.contains("\"Y\""), "{shown}");
     }
 }

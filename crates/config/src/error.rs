@@ -92,11 +92,7 @@ impl ConfigError {
         let inner = error.inner();
         let line = line_of(text, inner);
         let path = error.path().to_string();
-        let message = inner.message().to_owned();
-        let message = match nearest_key(&message) {
-            Some(nearest) => format!("{message}; did you mean `{nearest}`?"),
-            None => message,
-        };
+        let message = with_nearest(inner.message());
         let key = if path == "." { String::new() } else { path };
         Self::Schema { file: file.to_owned(), line, key, message }
     }
@@ -141,6 +137,14 @@ fn at_line(line: Option<usize>) -> String {
 
 fn prefix(key: &str) -> String {
     if key.is_empty() { String::new() } else { format!("{key}: ") }
+}
+
+/// What serde says, with the key that was probably meant.
+pub(crate) fn with_nearest(message: &str) -> String {
+    match nearest_key(message) {
+        Some(nearest) => format!("{message}; did you mean `{nearest}`?"),
+        None => message.to_owned(),
+    }
 }
 
 /// The valid name closest to a mistyped one, read from serde's "unknown field `x`, expected one of

@@ -23,6 +23,12 @@ pub fn local_ca() -> Option<PathBuf> {
         .map(|data| data.join("pgferry/local-ca"))
 }
 
+/// libpq's password file: `PGPASSFILE`, by default `~/.pgpass`. `None` if neither is known.
+pub(crate) fn pgpass() -> Option<PathBuf> {
+    let named = env::var_os("PGPASSFILE").filter(|name| !name.is_empty());
+    named.map(PathBuf::from).or_else(|| home().map(|home| home.join(".pgpass")))
+}
+
 pub(crate) fn home() -> Option<PathBuf> {
     env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute())
 }

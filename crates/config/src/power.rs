@@ -43,12 +43,24 @@ use Rule::{Always, Harmless, Kind, Outside, Reachable, Unless};
 const READS: &str = "uses a file outside its directory:";
 const LISTENS: &str = "makes a socket outside its directory:";
 const SENDS_FILE: &str = "hands over the secret in the file";
+const ASKS_AWS: &str = "asks RDS, with your AWS credentials, for";
+const AS_ROLE: &str = "takes on, with your AWS credentials, the role";
+const ELSEWHERE: &str = "sends requests that your AWS credentials sign to";
+const AS_PROFILE: &str = "uses your AWS profile";
+const GRANTS_AWS: &str = "hands your AWS credentials to the transport:";
 const SENDS_ENV: &str = "hands over the environment variable";
 
 /// What each key may do. `*` stands for any name; `transport` for a transport wherever it is
 /// written, and the name of a kind for the keys of that kind.
 const RULES: &[(&str, Rule)] = &[
     ("admin.listen", Reachable),
+    ("aws.profile", Always(AS_PROFILE)),
+    ("aws.region", Harmless),
+    ("aws.endpoint_url", Always(ELSEWHERE)),
+    ("aws.assume_role", Always(AS_ROLE)),
+    ("aws.assume_role.role_arn", Always(AS_ROLE)),
+    ("aws.assume_role.external_id", Harmless),
+    ("aws.assume_role.session_name", Harmless),
     ("limits.*", Harmless),
     ("relay.threads", Harmless),
     ("targets.*.listen", Reachable),
@@ -56,6 +68,9 @@ const RULES: &[(&str, Rule)] = &[
     ("targets.*.listen.port", Harmless),
     ("targets.*.database.host", Harmless),
     ("targets.*.database.port", Harmless),
+    ("targets.*.database.cluster", Always(ASKS_AWS)),
+    ("targets.*.database.instance", Always(ASKS_AWS)),
+    ("targets.*.database.role", Harmless),
     ("targets.*.database.name", Harmless),
     ("targets.*.database.address", Harmless),
     ("targets.*.database.ca_file", Outside(READS)),
@@ -66,6 +81,17 @@ const RULES: &[(&str, Rule)] = &[
     ("targets.*.credential.password", Harmless),
     ("targets.*.credential.password_env", Always(SENDS_ENV)),
     ("targets.*.credential.password_file", Always(SENDS_FILE)),
+    ("targets.*.credential.password_command", Always("runs a command:")),
+    ("targets.*.credential.pgpass_file", Outside(READS)),
+    ("targets.*.credential.pgpass", Unless(&["false"], "reads the password in your ~/.pgpass:")),
+    (
+        "targets.*.credential.secret",
+        Always("reads with your AWS credentials, and hands over, the secret"),
+    ),
+    ("targets.*.credential.user_key", Harmless),
+    ("targets.*.credential.password_key", Harmless),
+    ("targets.*.credential.cert_file", Outside(READS)),
+    ("targets.*.credential.key_file", Outside("logs in with a key outside its directory:")),
     (
         "targets.*.local_auth.kind",
         Unless(&["same-user", "scram"], "lets in everybody on this machine:"),
@@ -81,6 +107,9 @@ const RULES: &[(&str, Rule)] = &[
     ("transport.sha256", Harmless),
     ("transport.via", Harmless),
     ("transport.max_opens", Harmless),
+    ("transport.aws", Always(GRANTS_AWS)),
+    ("transport.aws.*", Always(GRANTS_AWS)),
+    ("transport.aws.*.*", Always(GRANTS_AWS)),
     ("transport.secrets.*.env", Always(SENDS_ENV)),
     ("transport.secrets.*.file", Always(SENDS_FILE)),
     ("exec.command", Always("runs a command:")),
@@ -123,7 +152,8 @@ impl Judge<'_> {
         };
         let rule = self.rule(&keys);
         let harmless = match rule {
-            None | Some(Always(_)) => false,
+            None => entry.is_empty_table(),
+            Some(Always(_)) => false,
             Some(Harmless) => true,
             Some(Unless(values, _)) => values.contains(&value.as_str()),
             Some(Outside(_)) => self.inside(&value),
@@ -162,6 +192,11 @@ impl Judge<'_> {
     }
 
     fn rule(&self, keys: &[&str]) -> Option<&'static Rule> {
+        // A target's table has the keys of the one for all.
+        let keys = match keys {
+            ["targets", _, "aws", below @ ..] => &[&["aws"], below].concat(),
+            _ => keys,
+        };
         let Some((table, below)) = transport(keys) else { return find(keys) };
         let kind = self.text(table, "kind").unwrap_or_default();
         let of = |name| std::iter::once(name).chain(below.iter().copied()).collect::<Vec<_>>();
@@ -174,8 +209,11 @@ impl Judge<'_> {
     fn receiver(&self, keys: &[&str]) -> Option<&str> {
         match keys {
             ["targets", target, "credential", ..] => {
-                self.text(&["targets", target, "database"], "host")
+                let database = ["targets", target, "database"];
+                let of = |key| self.text(&database, key);
+                of("host").or_else(|| of("cluster")).or_else(|| of("instance"))
             }
+            ["targets", _, "aws", ..] => None,
             _ => self.text(transport(keys)?.0, "host"),
         }
     }

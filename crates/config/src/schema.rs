@@ -1,10 +1,11 @@
 //! The TOML file, letter for letter. Every table refuses keys it does not know.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 
 use crate::duration;
 use crate::secret::Secret;
@@ -84,11 +85,36 @@ pub(crate) struct Aws {
     pub(crate) endpoint_url: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "expected the ARN of a role, or a table with role_arn")]
+/// The ARN of a role, or a table that has it.
 pub(crate) enum AssumeRole {
     Arn(String),
     Table(AssumeRoleTable),
+}
+
+impl<'de> Deserialize<'de> for AssumeRole {
+    /// By hand, because an untagged enum would say nothing of the key that was mistyped.
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Either;
+
+        impl<'de> de::Visitor<'de> for Either {
+            type Value = AssumeRole;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the ARN of a role, or a table with role_arn")
+            }
+
+            fn visit_str<E: de::Error>(self, arn: &str) -> Result<AssumeRole, E> {
+                Ok(AssumeRole::Arn(arn.to_owned()))
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<AssumeRole, A::Error> {
+                let table = de::value::MapAccessDeserializer::new(map);
+                AssumeRoleTable::deserialize(table).map(AssumeRole::Table)
+            }
+        }
+
+        from.deserialize_any(Either)
+    }
 }
 
 #[derive(Deserialize)]
@@ -147,16 +173,7 @@ impl Default for TransportChoice {
 #[derive(Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum Credential {
-    Password {
-        user: String,
-        password_env: Option<String>,
-        password_file: Option<PathBuf>,
-        password: Option<Secret>,
-        password_command: Option<Vec<String>>,
-        pgpass_file: Option<PathBuf>,
-        #[serde(default)]
-        pgpass: bool,
-    },
+    Password(Password),
     Iam {
         user: String,
     },
@@ -175,6 +192,20 @@ pub(crate) enum Credential {
         cert_file: PathBuf,
         key_file: PathBuf,
     },
+}
+
+/// A user, and one place that its password is at.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Password {
+    pub(crate) user: String,
+    pub(crate) password_env: Option<String>,
+    pub(crate) password_file: Option<PathBuf>,
+    pub(crate) password: Option<Secret>,
+    pub(crate) password_command: Option<Vec<String>>,
+    pub(crate) pgpass_file: Option<PathBuf>,
+    #[serde(default)]
+    pub(crate) pgpass: bool,
 }
 
 #[derive(Deserialize, Default)]

@@ -1,5 +1,7 @@
 //! The settings in force and where each comes from.
 
+mod aws;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -38,14 +40,16 @@ pub enum Origin {
 
 /// The settings of a file, completed by defaults, in the order of their keys.
 pub(crate) fn settings(entries: &[Entry], plan: &Plan) -> Vec<Setting> {
-    let written = entries.iter().map(|entry| (entry.path.clone(), of_entry(entry, &plan.file)));
+    let values = entries.iter().filter(|entry| !entry.is_empty_table());
+    let written = values.map(|entry| (entry.path.clone(), of_entry(entry, &plan.file)));
     let set: BTreeSet<Vec<Step>> = entries.iter().map(|entry| entry.path.clone()).collect();
-    let free = |(path, _): &(Vec<Step>, Value)| !set.iter().any(|is| is.starts_with(path));
-    let defaults = defaults(plan, &set).into_iter().filter(free).map(|(path, value)| {
+    let free = |(path, _): &(Vec<Step>, Setting)| !set.iter().any(|is| is.starts_with(path));
+    let defaults = defaults(plan, &set).into_iter().map(|(path, value)| {
         let key = dotted(&path);
         (path, Setting { key, value, note: None, origin: Origin::Default })
     });
-    let mut all: Vec<_> = written.chain(defaults).collect();
+    let unwritten = defaults.chain(aws::inherited(entries, plan)).filter(free);
+    let mut all: Vec<_> = written.chain(unwritten).collect();
     all.sort_by(|(a, _), (b, _)| a.cmp(b));
     all.into_iter().map(|(_, setting)| setting).collect()
 }
@@ -58,6 +62,11 @@ fn of_entry(entry: &Entry, file: &Path) -> Setting {
             let path = paths::resolve(base, Path::new(path));
             (path.to_string_lossy().into(), Some(mode(&path)))
         }
+        (Kind::Pgpass, _) if entry.value == true => {
+            let file = paths::pgpass();
+            let note = file.map(|file| format!("{}: {}", file.display(), mode(&file)));
+            (entry.value.clone(), note)
+        }
         (Kind::Password, _) => (entry.value.clone(), Some(mode(file))),
         _ => (entry.value.clone(), None),
     };
@@ -69,6 +78,8 @@ enum Kind {
     Plain,
     Variable,
     File,
+    /// libpq's own password file.
+    Pgpass,
     /// A secret in the configuration file: what counts is who can read that.
     Password,
 }
@@ -77,6 +88,7 @@ impl Kind {
     fn of(keys: &[&str]) -> Self {
         match keys {
             [.., "credential", "password"] => Self::Password,
+            [.., "credential", "pgpass"] => Self::Pgpass,
             [.., "secrets", _, "env"] | [.., "credential", "password_env"] => Self::Variable,
             [.., "secrets", _, "file"]
             | ["transports", _, "path"]
@@ -116,7 +128,8 @@ fn defaults(plan: &Plan, set: &BTreeSet<Vec<Step>>) -> Vec<(Vec<Step>, Value)> {
         if let Some(endpoint) = &endpoint {
             all.push((at(&["database", "port"]), endpoint.port.into()));
         }
-        all.push((at(&["database", "name"]), "the application's".into()));
+        let name = target.database.name.as_deref().unwrap_or("the application's");
+        all.push((at(&["database", "name"]), name.into()));
         all.push((at(&["database", "tls"]), "verify-full".into()));
         let believed = endpoint.map_or_else(
             || "of the endpoint that is found".to_owned(),

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::error::ConfigError;
 use crate::paths;
+use crate::plan::Aws;
 use crate::schema::Grant;
 use crate::secret::SecretSource;
 
@@ -27,8 +28,17 @@ pub struct Transport {
     pub max_opens: usize,
     /// Secrets the plugin may ask for, by name. Never literal values.
     pub secrets: BTreeMap<String, SecretSource>,
+    /// Whose AWS it may use; nobody's if absent.
+    pub aws: Option<Aws>,
     /// Everything else: the plugin's own configuration, with `*_file` paths made absolute.
     pub config: serde_json::Value,
+}
+
+impl Transport {
+    /// Whether its kind does nothing without AWS, and so is given it unasked.
+    pub(crate) fn wants_aws(&self) -> bool {
+        matches!(self.kind.as_str(), "ssm" | "data-api")
+    }
 }
 
 const MAX_OPENS: usize = 16;
@@ -69,17 +79,21 @@ impl Reader<'_> {
             via,
             max_opens,
             secrets: self.grants(grants.unwrap_or_default())?,
+            aws: None,
             config,
         })
     }
 
-    fn take<T: for<'de> Deserialize<'de>>(
+    pub(crate) fn take<T: for<'de> Deserialize<'de>>(
         &self,
         table: &mut toml::Table,
         key: &str,
     ) -> Result<Option<T>, ConfigError> {
         let Some(value) = table.remove(key) else { return Ok(None) };
-        value.try_into().map(Some).map_err(|error| self.error(key, error.message()))
+        value
+            .try_into()
+            .map(Some)
+            .map_err(|error| self.error(key, crate::error::with_nearest(error.message())))
     }
 
     fn sha256(&self, hex: &str) -> Result<[u8; 32], ConfigError> {

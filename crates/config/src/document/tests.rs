@@ -138,6 +138,21 @@ fn every_setting_has_its_origin_and_no_secret_is_shown() {
 }
 
 #[test]
+fn a_target_that_uses_aws_shows_whose_and_where_that_is_said() {
+    let text = "[targets.dev]\nlisten = \"127.0.0.1:1\"\ndatabase.host = \
+                \"dev.cluster-abc.us-east-1.rds.amazonaws.com\"\n\
+                credential = { kind = \"iam\", user = \"app\" }\n[aws]\nprofile = \"work\"\n";
+    let settings = Repository::with(text).read().unwrap().settings();
+    let of = |key: &str| settings.iter().find(|setting| setting.key == key).unwrap();
+    let profile = of("targets.dev.aws.profile");
+    assert_eq!((profile.origin, &profile.value), (Origin::Line(6), &"work".into()));
+    let region = of("targets.dev.aws.region");
+    assert_eq!((region.origin, &region.value), (Origin::Default, &"us-east-1".into()));
+    let settings = Repository::with(HARMLESS).read().unwrap().settings();
+    assert!(settings.iter().all(|setting| !setting.key.contains("aws")), "{settings:?}");
+}
+
+#[test]
 fn a_variable_is_set_or_not_and_a_file_has_a_mode_or_is_not_there() {
     let text = ASKS.to_owned()
         + "transport = { kind = \"ssh\", key_file = \"id\", secrets.p = { env = \"PGFERRY_NEVER_SET\" } }\n\

@@ -7,7 +7,7 @@ mod database;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Admin, LocalAuth, LocalIdentity, LocalPassword, LocalTls, Plan, Target, check};
+use super::{Admin, Aws, LocalAuth, LocalIdentity, LocalPassword, LocalTls, Plan, Target, check};
 use crate::error::ConfigError;
 use crate::listen::Listen;
 use crate::paths;
@@ -17,6 +17,13 @@ use crate::transport::{Reader, Transport};
 
 /// Relay threads unless the file says otherwise: enough for a laptop, no more than its cores.
 const RELAY_THREADS: usize = 2;
+
+/// Where a target's transport is written, and whose AWS it would use.
+struct Place<'a> {
+    target: &'a str,
+    key: String,
+    aws: &'a Aws,
+}
 
 pub(super) struct Resolver<'a> {
     pub(super) found: &'a Found,
@@ -29,15 +36,16 @@ impl Resolver<'_> {
         if schema.targets.is_empty() {
             return Err(self.error("targets", "is empty: write at least one [targets.NAME]"));
         }
+        let aws = self.aws("aws", &Aws::default(), schema.aws)?;
         let mut transports = BTreeMap::new();
         for (name, table) in schema.transports {
             let key = format!("transports.{name}");
-            transports.insert(name.clone(), self.transport(&name, key, table)?);
+            transports.insert(name.clone(), self.transport(&name, key, table, &aws)?);
         }
         let mut inline = BTreeMap::new();
         let mut targets = Vec::with_capacity(schema.targets.len());
         for (name, target) in schema.targets {
-            let target = self.target(name, target, &schema.aws, (&transports, &mut inline))?;
+            let target = self.target(name, target, &aws, (&transports, &mut inline))?;
             targets.push(target);
         }
         for (name, transport) in &transports {
@@ -83,15 +91,16 @@ impl Resolver<'_> {
         &self,
         name: String,
         target: schema::Target,
-        aws: &schema::Aws,
+        all: &Aws,
         transports: (&BTreeMap<String, Transport>, &mut BTreeMap<String, Transport>),
     ) -> Result<Target, ConfigError> {
         let key = |below: &str| format!("targets.{name}.{below}");
         let listen = self.listen(&key("listen"), target.listen)?;
-        let transport = self.choose(&name, &key("transport"), target.transport, transports)?;
+        let aws = self.aws(&key("aws"), all, target.aws)?;
+        let place = Place { target: &name, key: key("transport"), aws: &aws };
+        let transport = self.choose(place, target.transport, transports)?;
         let credential = self.credential(&key("credential"), target.credential)?;
         let database = self.database(&key("database"), target.database, &credential)?;
-        let aws = self.aws(&key("aws"), aws, target.aws)?;
         let local_auth = match target.local_auth {
             schema::LocalAuth::SameUser => LocalAuth::SameUser,
             schema::LocalAuth::Trust => LocalAuth::Trust,
@@ -144,15 +153,15 @@ impl Resolver<'_> {
     /// for this target alone.
     fn choose(
         &self,
-        target: &str,
-        key: &str,
+        place: Place<'_>,
         choice: TransportChoice,
         (transports, inline): (&BTreeMap<String, Transport>, &mut BTreeMap<String, Transport>),
     ) -> Result<String, ConfigError> {
+        let Place { target, key, aws } = place;
         let table = match choice {
             TransportChoice::Named(name) if transports.contains_key(&name) => return Ok(name),
             TransportChoice::Named(name) => {
-                return Err(self.unknown_transport(key, &name, transports));
+                return Err(self.unknown_transport(&key, &name, transports));
             }
             TransportChoice::Inline(table) => table,
         };
@@ -161,9 +170,9 @@ impl Resolver<'_> {
                 "is written here, but [transports.{target}] has the same name; write transport = \
                  \"{target}\", or rename one"
             );
-            return Err(self.error(key, message));
+            return Err(self.error(&key, message));
         }
-        let transport = self.transport(target, key.to_owned(), table)?;
+        let transport = self.transport(target, key, table, aws)?;
         inline.insert(target.to_owned(), transport);
         Ok(target.to_owned())
     }
@@ -201,9 +210,21 @@ impl Resolver<'_> {
         &self,
         name: &str,
         key: String,
-        table: toml::Table,
+        mut table: toml::Table,
+        above: &Aws,
     ) -> Result<Transport, ConfigError> {
-        Reader { file: self.file, base: self.base, key }.read(name, table)
+        let reader = Reader { file: self.file, base: self.base, key };
+        let own: Option<schema::Aws> = reader.take(&mut table, "aws")?;
+        let mut transport = reader.read(name, table)?;
+        if own.is_some() && matches!(transport.kind.as_str(), "direct" | "exec") {
+            let message = format!("is for plugins: {} asks nobody for it", transport.kind);
+            return Err(self.error(&format!("{}.aws", reader.key), message));
+        }
+        transport.aws = match own {
+            Some(own) => Some(self.aws(&format!("{}.aws", reader.key), above, own)?),
+            None => transport.wants_aws().then(|| above.clone()),
+        };
+        Ok(transport)
     }
 
     fn error(&self, key: &str, message: impl Into<String>) -> ConfigError {

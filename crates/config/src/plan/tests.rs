@@ -1,7 +1,10 @@
+mod aws;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
+use crate::secret::SecretSource;
 
 const TARGET: &str = r#"
 [targets.dev]

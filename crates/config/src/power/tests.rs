@@ -22,6 +22,14 @@ listen = "127.0.0.1:4"
 database.host = "db.example"
 credential = { kind = "password", user = "app", password = "theirs" }
 transport = "shared"
+[targets.own-files]
+listen = "127.0.0.1:5"
+database.host = "db.example"
+aws = { region = "eu-west-1", assume_role = { external_id = "1", session_name = "x" } }
+credential = { kind = "password", user = "app", pgpass_file = "pgpass", pgpass = false, cert_file = "c", key_file = "k", user_key = "u", password_key = "p" }
+limits = {}
+[aws]
+region = "eu-west-1"
 [transports.shared]
 kind = "direct"
 via = "other"
@@ -53,6 +61,27 @@ fn every_power_is_named_with_its_line_its_key_and_its_value() {
         ("targets.a.database.ca_file = \"/ca\"", "uses a file outside its directory: /ca"),
         ("targets.a.local_auth.kind = \"trust\"", "lets in everybody on this machine: trust"),
         ("targets.a.local_auth.password_file = \"../pw\"", "outside its directory: ../pw"),
+        ("targets.a.database.cluster = \"prod\"", "asks RDS, with your AWS credentials, for prod"),
+        ("targets.a.database.instance = \"i1\"", "asks RDS, with your AWS credentials, for i1"),
+        ("aws.profile = \"admin\"", "1: aws.profile: uses your AWS profile admin"),
+        ("targets.a.aws.profile = \"admin\"", "1: targets.a.aws.profile: uses your AWS profile"),
+        ("aws.endpoint_url = \"https://evil\"", "your AWS credentials sign to https://evil"),
+        ("targets.a.aws.endpoint_url = \"https://evil\"", "credentials sign to https://evil"),
+        ("aws.assume_role = \"arn:x\"", "with your AWS credentials, the role arn:x"),
+        ("targets.a.aws.assume_role.role_arn = \"arn:x\"", "credentials, the role arn:x"),
+        ("targets.a.credential.kind = \"iam\"", "logs in with credentials of yours: iam"),
+        ("targets.a.credential.kind = \"secrets-manager\"", "of yours: secrets-manager"),
+        ("targets.a.credential.kind = \"passthrough\"", "of yours: passthrough"),
+        ("targets.a.credential.secret = \"prod/db\"", "and hands over, the secret prod/db"),
+        ("targets.a.credential.password_command = [\"rm\"]", "command[0]: runs a command: rm"),
+        ("targets.a.credential.pgpass = true", "reads the password in your ~/.pgpass: true"),
+        ("targets.a.credential.pgpass_file = \"~/.pgpass\"", "outside its directory: ~/.pgpass"),
+        ("targets.a.credential.key_file = \"/k\"", "logs in with a key outside its directory"),
+        ("targets.a.credential.cert_file = \"/c\"", "uses a file outside its directory: /c"),
+        ("transports.t = { kind = \"ssh\", aws = {} }", "t.aws: hands your AWS credentials"),
+        ("transports.t.aws.region = \"eu-west-1\"", "t.aws.region: hands your AWS credentials"),
+        ("transports.t.aws.assume_role.role_arn = \"a\"", "role_arn: hands your AWS credent"),
+        ("transports.t.kind = \"ssm\"", "runs other code, with settings of its choice: ssm"),
         ("transports.t.path = \"lib.so\"", "loads a library into pgferry: lib.so"),
         ("transports.t.kind = \"exec\"", "runs other code, with settings of its choice: exec"),
         (
@@ -92,6 +121,13 @@ fn a_secret_is_named_with_the_host_that_gets_it() {
     assert!(wanted.iter().all(|power| asked.iter().any(|is| is == power)), "{asked:?}");
 }
 
+#[test]
+fn the_cluster_that_gets_a_secret_is_named_too() {
+    let text = "targets.a = { database.cluster = \"theirs\", credential.secret = \"prod/db\" }";
+    let wanted = "hands over, the secret prod/db, for theirs";
+    assert!(asked(text).iter().any(|power| power.ends_with(wanted)), "{:?}", asked(text));
+}
+
 /// What a transport does by itself counts as much as what it is told to do.
 #[test]
 fn an_ssh_transport_that_leaves_the_agent_or_the_users_files_open_is_a_power() {
@@ -108,8 +144,10 @@ fn an_ssh_transport_that_leaves_the_agent_or_the_users_files_open_is_a_power() {
 #[test]
 fn a_key_that_no_rule_knows_is_a_power_wherever_it_stands() {
     for text in [
-        "targets.a.credential.password_command = \"rm\"",
+        "targets.a.credential.new_command = \"rm\"",
         "targets.a.new = 1",
+        "targets.a.aws.new = 1",
+        "aws.assume_role.new = 1",
         "top = 1",
         "transports.t = { kind = \"ssh\", proxy_command = \"rm\" }",
         "transports.t = { kind = \"direct\", host = \"x\" }",

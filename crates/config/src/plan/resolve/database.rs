@@ -6,6 +6,9 @@ use crate::error::ConfigError;
 use crate::paths;
 use crate::schema::{self, Tls};
 
+/// The one database that Aurora DSQL has.
+const DSQL_DATABASE: &str = "postgres";
+
 impl Resolver<'_> {
     pub(super) fn database(
         &self,
@@ -33,7 +36,9 @@ impl Resolver<'_> {
             Some(file) => Roots::File(paths::resolve(self.base, &file)),
         };
         let address = address.transpose()?;
-        Ok(Database { location, port: database.port, address, name: database.name, tls, roots })
+        let only = matches!(credential, Credential::Dsql { .. }).then(|| DSQL_DATABASE.to_owned());
+        let name = database.name.or(only);
+        Ok(Database { location, port: database.port, address, name, tls, roots })
     }
 
     fn location(
