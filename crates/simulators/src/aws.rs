@@ -1,4 +1,4 @@
-//! Simulated AWS: identities, secrets and database clusters behind one HTTP port.
+//! Simulated AWS: identities, secrets, database clusters and sessions behind one HTTP port.
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
@@ -24,9 +24,10 @@ use tokio::sync::oneshot;
 use crate::{
     error::{Context as _, Error},
     sigv4::Credentials,
+    ssm::SessionManager,
 };
 
-mod call;
+pub(crate) mod call;
 mod clock;
 mod environment;
 mod fault;
@@ -34,7 +35,7 @@ mod fleet;
 mod journal;
 pub(crate) mod principal;
 mod rds;
-mod reply;
+pub(crate) mod reply;
 mod rotation;
 mod secrets_manager;
 mod server;
@@ -42,7 +43,7 @@ mod sso;
 mod sts;
 mod xml;
 
-/// STS, Secrets Manager, RDS's Describe calls and the SSO portal on one loopback port, as strict as
+/// STS, Secrets Manager, RDS's Describe calls, Session Manager and the SSO portal on one loopback port, as strict as
 /// the real ones about who may call: every signature is verified, for this region and the right
 /// service, by a clock that tests can move.
 ///
@@ -63,6 +64,7 @@ pub(crate) struct World {
     pub(crate) region: String,
     journal: Journal,
     faults: Faults,
+    pub(crate) sessions: SessionManager,
     state: Mutex<State>,
 }
 
@@ -113,8 +115,10 @@ impl Aws {
             .prefix("pgferry-aws-")
             .tempdir()
             .doing(|| "making a temporary directory".to_owned())?;
+        let clock = Clock::default();
         let world = Arc::new(World {
-            clock: Clock::default(),
+            sessions: SessionManager::new(clock.clone()),
+            clock,
             region: region.to_owned(),
             journal: Journal::default(),
             faults: Faults::default(),
@@ -324,4 +328,4 @@ impl Drop for Aws {
     }
 }
 
-const ACCOUNT: &str = "123456789012";
+pub(crate) const ACCOUNT: &str = "123456789012";

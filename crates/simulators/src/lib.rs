@@ -28,6 +28,9 @@ pub use port::free_port;
 pub use postgres::{Builder as PostgresBuilder, Postgres, Presented, Role, Shutdown};
 pub use process::{Grace, Process};
 pub use sshd::{Builder as SshdBuilder, Key, Sshd};
+pub use ssm::{
+    Breach, Disorder, ManagedInstance, SessionEnd, SessionManager, SessionRecord, SessionState,
+};
 
 mod aws;
 mod certificates;
@@ -40,6 +43,7 @@ mod postgres;
 mod process;
 pub mod sigv4;
 mod sshd;
+mod ssm;
 mod tool;
 
 /// The endpoint name in the throwaway server's certificate, in the shape Aurora gives its clusters.

@@ -3,7 +3,10 @@
 use serde_json::Value;
 
 use super::reply::{Failure, Protocol};
-use crate::sigv4::{Claim, Refusal, Request};
+use crate::{
+    sigv4::{Claim, Refusal, Request},
+    ssm::STREAM_PATH,
+};
 
 /// A request, read as far as its sender can be asked about.
 pub(crate) struct Incoming {
@@ -56,11 +59,15 @@ fn meant(
         ("GET", "/federation/credentials") => {
             return found("sso", "GetRoleCredentials", Protocol::Rest);
         }
+        ("GET", path) if path.starts_with(STREAM_PATH) => {
+            return found("ssmmessages", "OpenDataChannel", Protocol::Rest);
+        }
         ("POST", "/token") => return found("sso-oauth", "CreateToken", Protocol::OAuth),
         _ => {}
     }
     if let Some(target) = request.header("x-amz-target") {
         let (service, action) = target.split_once('.').unwrap_or(("", target));
+        let service = if service == "AmazonSSM" { "ssm" } else { service };
         return found(service, action, Protocol::Json);
     }
     let action = parameters.optional("Action").unwrap_or_default();

@@ -1,5 +1,7 @@
 //! Answers, in the words of the protocol a service speaks.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Response, StatusCode, header::HeaderValue};
@@ -9,7 +11,7 @@ use super::{
     principal::Unauthenticated,
     xml::{element, text},
 };
-use crate::sigv4::Refusal;
+use crate::{sigv4::Refusal, ssm::Session};
 
 /// How a service words its answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +120,8 @@ pub(crate) enum Success {
     /// The content of the `…Result` element.
     Xml(String),
     Json(Value),
+    /// A `WebSocket` of this session instead of a body.
+    DataChannel(Arc<Session>),
 }
 
 impl Protocol {
@@ -131,6 +135,7 @@ impl Protocol {
         let (status, body) = match answer {
             Ok(Success::Xml(result)) => (200, self.envelope(action, result, request_id)),
             Ok(Success::Json(value)) => (200, value.to_string()),
+            Ok(Success::DataChannel(_)) => (200, String::new()),
             Err(failure) => (failure.status(self), self.error(failure, request_id)),
         };
         let mut response = Response::new(Full::new(Bytes::from(body)));

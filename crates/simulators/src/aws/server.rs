@@ -24,7 +24,10 @@ use super::{
     reply::{Failure, Protocol, Success},
     secrets_manager, sso, sts,
 };
-use crate::sigv4;
+use crate::{
+    sigv4,
+    ssm::{api, websocket},
+};
 
 /// Runs until `stopped`; connections end with it.
 pub(super) async fn run(
@@ -56,14 +59,16 @@ async fn serve(stream: TcpStream, world: Arc<World>) {
         async move { answer(request, &world).await }
     });
     // A client that leaves in the middle is not this side's fault.
-    http1::Builder::new().serve_connection(TokioIo::new(stream), service).await.ok();
+    let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    connection.with_upgrades().await.ok();
 }
 
 /// An error ends the connection without an answer.
 async fn answer(
-    request: hyper::Request<Body>,
+    mut request: hyper::Request<Body>,
     world: &World,
 ) -> Result<Response<Full<Bytes>>, io::Error> {
+    let upgrade = hyper::upgrade::on(&mut request);
     let incoming = Incoming::read(received(request).await?);
     let action = incoming.qualified_action();
     let hold = world.faults.hold();
@@ -80,6 +85,11 @@ async fn answer(
     };
     let code = answer.as_ref().err().map(|it| it.code(incoming.protocol).to_owned());
     world.journal.end(number, code);
+    if let Ok(Success::DataChannel(session)) = &answer {
+        world.sessions.hole().wait_for(|hole| !hole).await.ok();
+        let key = incoming.request.header("sec-websocket-key").unwrap_or_default();
+        return Ok(websocket::accept(session.clone(), key, upgrade));
+    }
     let id = format!("00000000-0000-4000-8000-{number:012x}");
     let mut response = incoming.protocol.response(&incoming.action, &answer, &id);
     // The date by which a caller notices that its own clock is wrong.
@@ -150,6 +160,10 @@ fn dispatch(incoming: &Incoming, world: &World) -> Result<Success, Failure> {
         ("rds", "DescribeDBClusters") => rds::clusters(&caller, parameters, fleet),
         ("rds", "DescribeDBInstances") => rds::instances(&caller, parameters, fleet),
         ("rds", "DescribeDBClusterEndpoints") => rds::endpoints(&caller, parameters, fleet),
+        ("ssm", action) => api::call(action, incoming, &caller, (&world.sessions, &world.region)),
+        ("ssmmessages", _) => {
+            api::data_channel(incoming, &caller, (&world.sessions, &world.region))
+        }
         (_, action) => {
             let version = parameters.optional("Version").unwrap_or_default();
             Err(Failure::unknown_action(action, version))
