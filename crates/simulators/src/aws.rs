@@ -17,11 +17,13 @@ use journal::Journal;
 use principal::{AssumableRole, Principals, owned};
 pub use rotation::Rotation;
 use secrets_manager::{Secret, Vault};
+use server::Port;
 use sso::Portal;
 use tempfile::TempDir;
-use tokio::sync::oneshot;
+use tokio::sync::mpsc;
 
 use crate::{
+    certificates::Certificate,
     error::{Context as _, Error},
     sigv4::Credentials,
     ssm::SessionManager,
@@ -29,6 +31,7 @@ use crate::{
 
 pub(crate) mod call;
 mod clock;
+mod ec2;
 mod environment;
 mod fault;
 mod fleet;
@@ -38,7 +41,7 @@ mod rds;
 pub(crate) mod reply;
 mod rotation;
 mod secrets_manager;
-mod server;
+pub(crate) mod server;
 mod sso;
 mod sts;
 mod xml;
@@ -54,7 +57,8 @@ pub struct Aws {
     address: SocketAddr,
     credentials: Credentials,
     directory: TempDir,
-    stop: Option<oneshot::Sender<()>>,
+    /// Dropped to end the service.
+    ports: Option<mpsc::UnboundedSender<Port>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -125,7 +129,9 @@ impl Aws {
             state: Mutex::default(),
         });
         let credentials = world.state().principals.add_user("somebody", &["*"]);
-        let (stop, stopped) = oneshot::channel();
+        let (ports, incoming) = mpsc::unbounded_channel();
+        // The receiver is here.
+        ports.send(Port { socket, tls: None }).ok();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -133,10 +139,10 @@ impl Aws {
         let served = world.clone();
         let thread = thread::Builder::new()
             .name("simulated AWS".to_owned())
-            .spawn(move || runtime.block_on(server::run(socket, served, stopped)))
+            .spawn(move || runtime.block_on(server::run(incoming, served)))
             .doing(|| "starting the thread of the simulated AWS".to_owned())?;
-        let (stop, thread) = (Some(stop), Some(thread));
-        let aws = Self { world, address, credentials, directory, stop, thread };
+        let (ports, thread) = (Some(ports), Some(thread));
+        let aws = Self { world, address, credentials, directory, ports, thread };
         aws.write_files()?;
         Ok(aws)
     }
@@ -149,6 +155,24 @@ impl Aws {
     /// Where the port is, for a relay in front of it.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Serves HTTPS as well, with this certificate, on a port of its own. Returns where. Sessions
+    /// that are started there have addresses with `wss`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when no port is left, or the certificate is none.
+    pub fn serve_tls(&self, certificate: &Certificate) -> Result<SocketAddr, Error> {
+        let tls = certificate.acceptor(&[b"http/1.1"])?;
+        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .doing(|| "listening for the simulated AWS".to_owned())?;
+        let address = socket.local_addr().doing(|| "asking for the port".to_owned())?;
+        if let Some(ports) = &self.ports {
+            // It fails only when the service's thread has panicked.
+            ports.send(Port { socket, tls: Some(tls) }).ok();
+        }
+        Ok(address)
     }
 
     /// The one region there is.
@@ -318,11 +342,9 @@ impl Aws {
 
 impl Drop for Aws {
     fn drop(&mut self) {
-        // Either may have happened already if the thread panicked.
-        if let Some(stop) = self.stop.take() {
-            stop.send(()).ok();
-        }
+        drop(self.ports.take());
         if let Some(thread) = self.thread.take() {
+            // It may have panicked.
             thread.join().ok();
         }
     }

@@ -1,11 +1,17 @@
 //! Throwaway certificate authorities and the certificates they issue.
 
+use std::{io, sync::Arc};
+
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 
-use crate::error::Error;
+use rustls::{ServerConfig, crypto::aws_lc_rs};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+use tokio_rustls::TlsAcceptor;
+
+use crate::error::{Context as _, Error};
 
 /// A private certificate authority (ECDSA P-256).
 pub struct Authority {
@@ -74,6 +80,25 @@ impl Certificate {
     /// Its private key (PKCS #8).
     pub fn key_pem(&self) -> &str {
         &self.key
+    }
+}
+
+impl Certificate {
+    /// Accepts TLS with this certificate, for the protocols named.
+    pub(crate) fn acceptor(&self, protocols: &[&[u8]]) -> Result<TlsAcceptor, Error> {
+        let chain = CertificateDer::pem_slice_iter(self.certificate.as_bytes());
+        let chain = chain.collect::<Result<Vec<_>, _>>().map_err(io::Error::other);
+        let chain = chain.doing(|| "reading the certificate back".to_owned())?;
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes());
+        let key = key.map_err(io::Error::other).doing(|| "reading the key back".to_owned())?;
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+            .map_err(io::Error::other)
+            .doing(|| "setting TLS up".to_owned())?;
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        Ok(TlsAcceptor::from(Arc::new(config)))
     }
 }
 

@@ -31,6 +31,7 @@ mod conditions;
 mod disorder;
 mod document;
 mod inventory;
+mod listing;
 mod message;
 mod record;
 mod session;
@@ -278,7 +279,7 @@ impl SessionManager {
         self.state().nodes.iter().find(|node| node.id == target && node.online).cloned()
     }
 
-    fn instances(&self) -> Vec<ManagedInstance> {
+    pub(crate) fn instances(&self) -> Vec<ManagedInstance> {
         let state = self.state();
         state.nodes.iter().filter(|node| !node.id.starts_with("ecs:")).cloned().collect()
     }

@@ -18,6 +18,14 @@ pub(crate) struct Incoming {
     pub(crate) protocol: Protocol,
     pub(crate) claim: Result<Claim, Refusal>,
     pub(crate) parameters: Parameters,
+    pub(crate) scheme: Scheme,
+}
+
+/// How a call came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Http,
+    Https,
 }
 
 /// The parameters of a query call.
@@ -25,14 +33,14 @@ pub(crate) struct Incoming {
 pub(crate) struct Parameters(Vec<(String, String)>);
 
 impl Incoming {
-    pub(crate) fn read(request: Request) -> Self {
+    pub(crate) fn read(request: Request, scheme: Scheme) -> Self {
         let claim = match Claim::from_headers(&request) {
             Err(Refusal::Missing) => Claim::from_query(&request),
             other => other,
         };
         let parameters = Parameters::read(&request);
         let (service, action, protocol) = meant(&request, &claim, &parameters);
-        Self { request, service, action, protocol, claim, parameters }
+        Self { request, service, action, protocol, claim, parameters, scheme }
     }
 
     /// As policies name it.
@@ -74,6 +82,7 @@ fn meant(
     let signed_for = claim.as_ref().map_or("", |claim| claim.scope.service.as_str());
     match (parameters.optional("Version"), signed_for) {
         (Some(STS_VERSION), _) | (None, "sts") => found("sts", action, Protocol::Query(STS)),
+        (Some(EC2_VERSION), _) | (None, "ec2") => found("ec2", action, Protocol::Ec2),
         (Some(RDS_VERSION), _) | (None, "rds") => found("rds", action, Protocol::Query(RDS)),
         _ => found("", action, Protocol::Query(STS)),
     }
@@ -103,13 +112,28 @@ impl Parameters {
 
     /// `Filters.Filter.N.Name` with its `Values.Value.M`.
     pub(crate) fn filters(&self) -> Vec<(&str, Vec<&str>)> {
+        self.filters_named("Filters.Filter.", "Values.")
+    }
+
+    /// `Filter.N.Name` with its `Value.M`, as EC2 spells them.
+    pub(crate) fn ec2_filters(&self) -> Vec<(&str, Vec<&str>)> {
+        self.filters_named("Filter.", "Value.")
+    }
+
+    /// The values of `NAME.1` and following.
+    pub(crate) fn list(&self, name: &str) -> Vec<&str> {
+        let listed = |key: &str| key.strip_prefix(name).is_some_and(|it| it.starts_with('.'));
+        self.0.iter().filter(|(key, _)| listed(key)).map(|(_, value)| value.as_str()).collect()
+    }
+
+    fn filters_named(&self, start: &str, values: &str) -> Vec<(&str, Vec<&str>)> {
         let names = self.0.iter().filter_map(|(key, name)| {
-            let number = key.strip_prefix("Filters.Filter.")?.strip_suffix(".Name")?;
+            let number = key.strip_prefix(start)?.strip_suffix(".Name")?;
             Some((number, name.as_str()))
         });
         names
             .map(|(number, name)| {
-                let prefix = format!("Filters.Filter.{number}.Values.");
+                let prefix = format!("{start}{number}.{values}");
                 let values = self.0.iter().filter(|(key, _)| key.starts_with(&prefix));
                 (name, values.map(|(_, value)| value.as_str()).collect())
             })
@@ -119,5 +143,6 @@ impl Parameters {
 
 pub(crate) const STS_VERSION: &str = "2011-06-15";
 pub(crate) const RDS_VERSION: &str = "2014-10-31";
+const EC2_VERSION: &str = "2016-11-15";
 const STS: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 const RDS: &str = "http://rds.amazonaws.com/doc/2014-10-31/";

@@ -18,6 +18,8 @@ use crate::{sigv4::Refusal, ssm::Session};
 pub(crate) enum Protocol {
     /// Parameters in, XML out, under this namespace.
     Query(&'static str),
+    /// As [`Self::Query`], with wrappings of its own.
+    Ec2,
     /// JSON 1.1.
     Json,
     /// JSON with the error's code in a header: the SSO portal.
@@ -72,7 +74,7 @@ impl Failure {
     pub(crate) fn code(&self, protocol: Protocol) -> &str {
         match (&self.code, protocol) {
             (Code::Plain(code), _) => code,
-            (Code::Either(query, _), Protocol::Query(_)) => query,
+            (Code::Either(query, _), Protocol::Query(_) | Protocol::Ec2) => query,
             (Code::Either(_, json), _) => json,
         }
     }
@@ -155,13 +157,17 @@ impl Protocol {
 
     fn content_type(self) -> &'static str {
         match self {
-            Self::Query(_) => "text/xml",
+            Self::Query(_) | Self::Ec2 => "text/xml",
             Self::Json => "application/x-amz-json-1.1",
             Self::Rest | Self::OAuth => "application/json",
         }
     }
 
     fn envelope(self, action: &str, result: &str, request_id: &str) -> String {
+        if self == Self::Ec2 {
+            let id = text("requestId", request_id);
+            return format!("<{action}Response xmlns=\"{EC2}\">{id}{result}</{action}Response>");
+        }
         let Self::Query(namespace) = self else { return result.to_owned() };
         format!(
             "<{action}Response xmlns=\"{namespace}\">{}{}</{action}Response>",
@@ -179,6 +185,11 @@ impl Protocol {
                 let error = element("Error", &error.concat());
                 let id = text("RequestId", request_id);
                 format!("<ErrorResponse xmlns=\"{namespace}\">{error}{id}</ErrorResponse>")
+            }
+            Self::Ec2 => {
+                let error = [text("Code", code), text("Message", message)].concat();
+                let errors = element("Errors", &element("Error", &error));
+                element("Response", &(errors + &text("RequestID", request_id)))
             }
             // The front door writes `message`, the service behind it `Message`.
             Self::Json if matches!(failure.code, Code::Either(..)) => {
@@ -202,3 +213,5 @@ fn oauth(code: &str) -> String {
     }
     snake
 }
+
+const EC2: &str = "http://ec2.amazonaws.com/doc/2016-11-15/";

@@ -10,13 +10,16 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{oneshot, watch},
+    sync::{mpsc, watch},
     task::JoinSet,
 };
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_util::either::Either;
 
 use super::{
     State, World,
-    call::Incoming,
+    call::{Incoming, Scheme},
+    ec2,
     fault::Fault,
     journal::Call,
     principal::{Principal, Unauthenticated},
@@ -29,34 +32,52 @@ use crate::{
     ssm::{api, websocket},
 };
 
-/// Runs until `stopped`; connections end with it.
-pub(super) async fn run(
-    socket: std::net::TcpListener,
-    world: Arc<World>,
-    mut stopped: oneshot::Receiver<()>,
-) {
-    let Ok(port) = listener(socket) else { return };
+/// Where calls come in.
+pub(super) struct Port {
+    pub(super) socket: std::net::TcpListener,
+    /// None where HTTP is spoken in the clear.
+    pub(super) tls: Option<TlsAcceptor>,
+}
+
+/// A connection of either kind.
+pub(crate) type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+
+/// Runs until nobody can add a port any more; ports and connections end with it.
+pub(super) async fn run(mut ports: mpsc::UnboundedReceiver<Port>, world: Arc<World>) {
+    let mut listeners = JoinSet::new();
+    while let Some(port) = ports.recv().await {
+        listeners.spawn(listen(port, world.clone()));
+    }
+}
+
+async fn listen(port: Port, world: Arc<World>) {
+    let Port { socket, tls } = port;
+    let listener = socket.set_nonblocking(true).and_then(|()| TcpListener::from_std(socket));
+    let Ok(listener) = listener else { return };
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            _ = &mut stopped => return,
-            accepted = port.accept() => if let Ok((stream, _)) = accepted {
-                connections.spawn(serve(stream, world.clone()));
+            accepted = listener.accept() => if let Ok((stream, _)) = accepted {
+                connections.spawn(serve(stream, tls.clone(), world.clone()));
             },
             Some(_) = connections.join_next() => {}
         }
     }
 }
 
-fn listener(socket: std::net::TcpListener) -> io::Result<TcpListener> {
-    socket.set_nonblocking(true)?;
-    TcpListener::from_std(socket)
-}
-
-async fn serve(stream: TcpStream, world: Arc<World>) {
+async fn serve(stream: TcpStream, tls: Option<TlsAcceptor>, world: Arc<World>) {
+    let scheme = if tls.is_some() { Scheme::Https } else { Scheme::Http };
+    let stream = match tls {
+        None => Stream::Left(stream),
+        Some(tls) => match tls.accept(stream).await {
+            Ok(stream) => Stream::Right(Box::new(stream)),
+            // A client that does not trust this certificate is the subject of a test.
+            Err(_) => return,
+        },
+    };
     let service = service_fn(move |request| {
         let world = world.clone();
-        async move { answer(request, &world).await }
+        async move { answer(request, scheme, &world).await }
     });
     // A client that leaves in the middle is not this side's fault.
     let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
@@ -66,10 +87,11 @@ async fn serve(stream: TcpStream, world: Arc<World>) {
 /// An error ends the connection without an answer.
 async fn answer(
     mut request: hyper::Request<Body>,
+    scheme: Scheme,
     world: &World,
 ) -> Result<Response<Full<Bytes>>, io::Error> {
     let upgrade = hyper::upgrade::on(&mut request);
-    let incoming = Incoming::read(received(request).await?);
+    let incoming = Incoming::read(received(request).await?, scheme);
     let action = incoming.qualified_action();
     let hold = world.faults.hold();
     let fault = world.faults.next(&action);
@@ -160,6 +182,10 @@ fn dispatch(incoming: &Incoming, world: &World) -> Result<Success, Failure> {
         ("rds", "DescribeDBClusters") => rds::clusters(&caller, parameters, fleet),
         ("rds", "DescribeDBInstances") => rds::instances(&caller, parameters, fleet),
         ("rds", "DescribeDBClusterEndpoints") => rds::endpoints(&caller, parameters, fleet),
+        ("ec2", "DescribeInstances") => {
+            let nodes = world.sessions.instances();
+            ec2::instances(&caller, parameters, (&nodes, &world.region))
+        }
         ("ssm", action) => api::call(action, incoming, &caller, (&world.sessions, &world.region)),
         ("ssmmessages", _) => {
             api::data_channel(incoming, &caller, (&world.sessions, &world.region))

@@ -2,13 +2,7 @@
 
 use std::{collections::HashMap, net::TcpListener, sync::Arc, thread};
 
-use rustls::{
-    ServerConfig,
-    crypto::aws_lc_rs,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-};
 use tokio::sync::oneshot;
-use tokio_rustls::TlsAcceptor;
 
 use super::{
     IamDatabase,
@@ -21,7 +15,7 @@ use super::{
 use crate::{
     Aws, Postgres, Role, SERVER_NAME,
     aws::principal::random,
-    certificates::{Authority, Certificate},
+    certificates::Authority,
     error::{Context as _, Error},
 };
 
@@ -99,7 +93,7 @@ impl<'a> Builder<'a> {
     pub fn try_start(self) -> Result<IamDatabase, Error> {
         let backend = self.backend()?;
         let authority = Authority::new("pgferry throwaway IAM CA")?;
-        let tls = acceptor(&authority.issue(&[&self.rules.endpoint])?)?;
+        let tls = authority.issue(&[&self.rules.endpoint])?.acceptor(&[b"postgresql"])?;
         let directory = tempfile::Builder::new()
             .prefix("pgferry-iam-")
             .tempdir()
@@ -140,19 +134,4 @@ impl<'a> Builder<'a> {
         let socket = format!(".s.PGSQL.{}", self.postgres.port());
         Ok(Backend { socket: self.postgres.socket_directory().join(socket), passwords })
     }
-}
-
-fn acceptor(certificate: &Certificate) -> Result<TlsAcceptor, Error> {
-    let chain = CertificateDer::pem_slice_iter(certificate.pem().as_bytes());
-    let chain = chain.collect::<Result<Vec<_>, _>>().map_err(std::io::Error::other);
-    let chain = chain.doing(|| "reading the certificate back".to_owned())?;
-    let key = PrivateKeyDer::from_pem_slice(certificate.key_pem().as_bytes());
-    let key = key.map_err(std::io::Error::other).doing(|| "reading the key back".to_owned())?;
-    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
-        .map_err(std::io::Error::other)
-        .doing(|| "setting TLS up".to_owned())?;
-    config.alpn_protocols = vec![b"postgresql".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
 }

@@ -4,10 +4,10 @@
 
 use serde_json::{Value, json};
 
-use super::{SessionManager, inventory::ManagedInstance, record::SessionEnd, session::Session};
+use super::{SessionManager, record::SessionEnd, session::Session};
 use crate::aws::{
     ACCOUNT,
-    call::Incoming,
+    call::{Incoming, Scheme},
     principal::Principal,
     reply::{Failure, Success},
 };
@@ -18,21 +18,25 @@ pub(crate) fn call(
     caller: &Principal,
     (manager, region): (&SessionManager, &str),
 ) -> Result<Success, Failure> {
-    let request = Request { body: incoming.json()?, caller, manager, region };
+    let (body, scheme) = (incoming.json()?, incoming.scheme);
+    let request = Request { body, caller, manager, region, scheme };
     match action {
         "StartSession" => request.start(incoming.request.header("host").unwrap_or_default()),
         "ResumeSession" => request.resume(incoming.request.header("host").unwrap_or_default()),
         "TerminateSession" => request.terminate(),
         "DescribeInstanceInformation" => request.describe_instances(),
+        "DescribeSessions" => request.describe_sessions(),
+        "GetConnectionStatus" => request.connection_status(),
         _ => Err(Failure::unknown_action(action, "2014-11-06")),
     }
 }
 
-struct Request<'a> {
-    body: Value,
-    caller: &'a Principal,
-    manager: &'a SessionManager,
-    region: &'a str,
+pub(super) struct Request<'a> {
+    pub(super) body: Value,
+    pub(super) caller: &'a Principal,
+    pub(super) manager: &'a SessionManager,
+    pub(super) region: &'a str,
+    scheme: Scheme,
 }
 
 impl Request<'_> {
@@ -91,55 +95,6 @@ impl Request<'_> {
         Ok(Success::Json(json!({"SessionId": id})))
     }
 
-    fn describe_instances(&self) -> Result<Success, Failure> {
-        self.caller.check(
-            "ssm:DescribeInstanceInformation",
-            &format!("arn:aws:ssm:{}:{ACCOUNT}:*", self.region),
-        )?;
-        let filters = self.filters()?;
-        let now = self.manager.conditions().clock.now();
-        let found: Vec<_> = self
-            .manager
-            .instances()
-            .into_iter()
-            .filter(|node| {
-                filters.iter().all(|(key, values)| {
-                    offered(node, key).iter().any(|value| values.contains(value))
-                })
-            })
-            .collect();
-        let from = self.text("NextToken", 1024)?.map_or(Ok(0), str::parse::<usize>);
-        let from = from.map_err(|_| Failure::new(400, "InvalidNextToken", "Invalid NextToken."))?;
-        let size = self.body.get("MaxResults").and_then(Value::as_u64).unwrap_or(50);
-        if !(5..=50).contains(&size) {
-            return Err(validation("Value at 'maxResults' must be between 5 and 50"));
-        }
-        let size = usize::try_from(size).unwrap_or(50).min(self.manager.page_size());
-        let page: Vec<_> =
-            found.iter().skip(from).take(size).map(|node| described(node, now)).collect();
-        let mut reply = json!({"InstanceInformationList": page});
-        if let (true, Some(reply)) = (from + size < found.len(), reply.as_object_mut()) {
-            reply.insert("NextToken".to_owned(), json!((from + size).to_string()));
-        }
-        Ok(Success::Json(reply))
-    }
-
-    fn filters(&self) -> Result<Vec<(String, Vec<String>)>, Failure> {
-        let Some(filters) = self.body.get("Filters").and_then(Value::as_array) else {
-            return Ok(Vec::new());
-        };
-        let invalid = || Failure::new(400, "InvalidFilterKey", "Invalid filter.");
-        let read = |filter: &Value| {
-            let key = filter.get("Key").and_then(Value::as_str)?;
-            let values = filter.get("Values").and_then(Value::as_array)?;
-            let values: Option<Vec<_>> =
-                values.iter().map(|value| value.as_str().map(str::to_owned)).collect();
-            let known = key.starts_with("tag:") || FILTERS.contains(&key);
-            known.then_some((key.to_owned(), values.filter(|values| !values.is_empty())?))
-        };
-        filters.iter().map(|filter| read(filter).ok_or_else(invalid)).collect()
-    }
-
     /// The session named, if the caller may do `action` with it.
     fn session(&self, action: &str) -> Result<(&str, Option<std::sync::Arc<Session>>), Failure> {
         let id = self.text("SessionId", 96)?.ok_or_else(|| missing("sessionId"))?;
@@ -150,7 +105,10 @@ impl Request<'_> {
 
     fn opening(&self, session: &Session, called: &str) -> Success {
         let base = self.manager.conditions().settings().stream_base.clone();
-        let base = base.unwrap_or_else(|| format!("ws://{called}"));
+        let base = base.unwrap_or_else(|| {
+            let scheme = if self.scheme == Scheme::Https { "wss" } else { "ws" };
+            format!("{scheme}://{called}")
+        });
         let path = super::stream_path(&session.id);
         Success::Json(json!({
             "SessionId": session.id,
@@ -159,7 +117,7 @@ impl Request<'_> {
         }))
     }
 
-    fn text(&self, name: &str, longest: usize) -> Result<Option<&str>, Failure> {
+    pub(super) fn text(&self, name: &str, longest: usize) -> Result<Option<&str>, Failure> {
         let value = match self.body.get(name) {
             None | Some(Value::Null) => return Ok(None),
             Some(value) => value.as_str(),
@@ -170,7 +128,7 @@ impl Request<'_> {
         })
     }
 
-    fn resource(&self, target: &str) -> String {
+    pub(super) fn resource(&self, target: &str) -> String {
         let region = self.region;
         match target.split_once(':') {
             Some((_, task)) => format!("arn:aws:ecs:{region}:{ACCOUNT}:task/{task}"),
@@ -211,58 +169,13 @@ pub(crate) fn data_channel(
     }
 }
 
-/// What an instance has to offer to a filter.
-fn offered(node: &ManagedInstance, key: &str) -> Vec<String> {
-    if let Some(tag) = key.strip_prefix("tag:") {
-        let tags = node.tags.iter().filter(|(key, _)| key == tag);
-        return tags.map(|(_, value)| value.clone()).collect();
-    }
-    match key {
-        "InstanceIds" => vec![node.id.clone()],
-        "PingStatus" => vec![node.ping_status().to_owned()],
-        "AgentVersion" => vec![node.agent_version.clone()],
-        "tag-key" => node.tags.iter().map(|(key, _)| key.clone()).collect(),
-        "PlatformType" => vec!["Linux".to_owned()],
-        "ResourceType" => vec![node.resource_type().to_owned()],
-        _ => Vec::new(),
-    }
-}
-
-fn described(node: &ManagedInstance, now: u64) -> Value {
-    let tag = node.tags.iter().find(|(key, _)| key == "Name");
-    let mut described = json!({
-        "InstanceId": node.id,
-        "PingStatus": node.ping_status(),
-        "LastPingDateTime": now,
-        "AgentVersion": node.agent_version,
-        "IsLatestVersion": false,
-        "PlatformType": "Linux",
-        "PlatformName": "Amazon Linux",
-        "PlatformVersion": "2023",
-        "ResourceType": node.resource_type(),
-        "IPAddress": "10.0.0.10",
-        "ComputerName": "ip-10-0-0-10.ec2.internal",
-    });
-    if let (true, Some((_, name)), Some(described)) =
-        (node.id.starts_with("mi-"), tag, described.as_object_mut())
-    {
-        // Only nodes outside EC2 have their name here.
-        described.insert("Name".to_owned(), json!(name));
-    }
-    described
-}
-
-fn missing(field: &str) -> Failure {
+pub(super) fn missing(field: &str) -> Failure {
     validation(&format!(
         "Value null at '{field}' failed to satisfy constraint: Member must not be null"
     ))
 }
 
-fn validation(message: &str) -> Failure {
+pub(super) fn validation(message: &str) -> Failure {
     let message = format!("1 validation error detected: {message}");
     Failure::new(400, "ValidationException", &message)
 }
-
-/// Of `DescribeInstanceInformation`.
-const FILTERS: &[&str] =
-    &["InstanceIds", "PingStatus", "AgentVersion", "PlatformType", "ResourceType", "tag-key"];

@@ -58,6 +58,10 @@ impl ManagedInstance {
         self
     }
 
+    pub(crate) fn is_online(&self) -> bool {
+        self.online
+    }
+
     pub(super) fn ping_status(&self) -> &'static str {
         if self.online { "Online" } else { "ConnectionLost" }
     }

@@ -36,8 +36,9 @@ use super::{
     session::{Next, Session},
     version::Version,
 };
+use crate::aws::server::Stream;
 
-type Socket = WebSocketStream<TcpStream>;
+type Socket = WebSocketStream<Stream>;
 
 /// Answers the request and serves the `WebSocket` that comes of it.
 pub(crate) fn accept(
@@ -62,10 +63,17 @@ pub(crate) fn accept(
 }
 
 fn opened(upgraded: Upgraded) -> Option<impl Future<Output = Socket>> {
-    let parts = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
+    let parts = upgraded.downcast::<TokioIo<Stream>>().ok()?;
     let (stream, read) = (parts.io.into_inner(), parts.read_buf.to_vec());
-    stream.set_nodelay(true).ok();
+    tcp(&stream).set_nodelay(true).ok();
     Some(WebSocketStream::from_partially_read(stream, read, Role::Server, None))
+}
+
+fn tcp(stream: &Stream) -> &TcpStream {
+    match stream {
+        Stream::Left(stream) => stream,
+        Stream::Right(stream) => stream.get_ref().0,
+    }
 }
 
 /// How a `WebSocket` ends.
@@ -89,7 +97,7 @@ async fn serve(socket: Socket, session: &Session) {
     match end {
         End::Reset => {
             if let Ok(socket) = reader.reunite(writer) {
-                socket.get_ref().set_zero_linger().ok();
+                tcp(socket.get_ref()).set_zero_linger().ok();
             }
         }
         End::Close(code, reason) => {

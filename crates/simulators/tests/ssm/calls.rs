@@ -32,34 +32,64 @@ pub(crate) fn aws() -> Aws {
 
 /// Status and body.
 pub(crate) fn call(aws: &Aws, who: &Credentials, action: &str, body: &Value) -> (u16, Value) {
-    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let host = aws.address().to_string();
+    let (status, body) = send(aws, &http(aws, who, &host, (action, body)));
+    (status, serde_json::from_str(&body).unwrap_or(Value::Null))
+}
+
+/// A signed call of Session Manager to `host`.
+pub(crate) fn http(
+    aws: &Aws,
+    who: &Credentials,
+    host: &str,
+    (action, body): (&str, &Value),
+) -> String {
+    let target = format!("AmazonSSM.{action}");
+    let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", &*target)];
+    signed(aws, who, ("ssm", host), (&headers, &body.to_string()))
+}
+
+/// Status and body of a call of EC2's `DescribeInstances`.
+pub(crate) fn ec2(aws: &Aws, who: &Credentials, parameters: &[(&str, &str)]) -> (u16, String) {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.extend_pairs([("Action", "DescribeInstances"), ("Version", "2016-11-15")]);
+    let body = form.extend_pairs(parameters).finish();
+    let headers = [("content-type", "application/x-www-form-urlencoded")];
+    let host = aws.address().to_string();
+    send(aws, &signed(aws, who, ("ec2", &host), (&headers, &body)))
+}
+
+fn signed(
+    aws: &Aws,
+    who: &Credentials,
+    (service, host): (&str, &str),
+    (headers, body): (&[(&str, &str)], &str),
+) -> String {
+    let all = [("host", host)].into_iter().chain(headers.iter().copied());
     let mut request = Request {
         method: "POST".to_owned(),
         path: "/".to_owned(),
         query: String::new(),
-        headers: vec![
-            header("host", &aws.address().to_string()),
-            header("content-type", "application/x-amz-json-1.1"),
-            header("x-amz-target", &format!("AmazonSSM.{action}")),
-        ],
-        body: body.to_string().into_bytes(),
+        headers: all.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        body: body.as_bytes().to_vec(),
     };
-    sign(&mut request, who, aws.region(), "ssm", aws.clock().now());
+    sign(&mut request, who, aws.region(), service, aws.clock().now());
+    let headers = request.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
+    let headers: String = headers.collect();
+    let length = body.len();
+    format!(
+        "POST / HTTP/1.1\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}"
+    )
+}
+
+fn send(aws: &Aws, request: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(aws.address()).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let headers = request.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
-    let length = request.body.len();
-    let head = format!(
-        "POST / HTTP/1.1\r\n{}content-length: {length}\r\nconnection: close\r\n\r\n",
-        headers.collect::<String>(),
-    );
-    stream.write_all(head.as_bytes()).unwrap();
-    stream.write_all(&request.body).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, serde_json::from_str(body).unwrap_or(Value::Null))
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }
 
 /// The error's code and message.

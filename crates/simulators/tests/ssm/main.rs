@@ -6,8 +6,14 @@
     reason = "helpers of tests fail the test"
 )]
 
+mod breaches;
 mod calls;
 mod client;
+mod faults;
+mod listing;
+mod plain;
 mod refusals;
 mod sessions;
+mod target;
+mod tls;
 mod wire;

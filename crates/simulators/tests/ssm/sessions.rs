@@ -1,45 +1,13 @@
 //! What a session carries, and what it survives.
 
-use std::net::SocketAddr;
-
-use pgferry_simulators::{Aws, SessionEnd, SessionState};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-};
+use pgferry_simulators::{SessionEnd, SessionState};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::{
-    calls::{Opening, aws, remote, resume, start},
+    calls::{Opening, aws, resume},
     client::{Client, Event, FIN, LIMIT, PSH, SYN, frame},
+    target::{Target, exactly},
 };
-
-/// Something that listens, for agents to connect to.
-struct Target {
-    listener: TcpListener,
-    address: SocketAddr,
-}
-
-impl Target {
-    async fn listen() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        Self { address: listener.local_addr().unwrap(), listener }
-    }
-
-    async fn accept(&self) -> TcpStream {
-        tokio::time::timeout(LIMIT, self.listener.accept()).await.unwrap().unwrap().0
-    }
-
-    fn session(&self, aws: &Aws) -> Opening {
-        aws.session_manager().names(&[("db.internal", self.address)]);
-        start(aws, &remote("db.internal", 5432))
-    }
-}
-
-async fn exactly(stream: &mut TcpStream, length: usize) -> Vec<u8> {
-    let mut read = vec![0; length];
-    tokio::time::timeout(LIMIT, stream.read_exact(&mut read)).await.unwrap().unwrap();
-    read
-}
 
 #[tokio::test]
 async fn a_session_carries_connections_both_ways() {
