@@ -238,6 +238,11 @@ impl About<'_> {
     fn no_connection(&self, causes: &str) -> AwsError {
         let lower = causes.to_ascii_lowercase();
         let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+        if says(&["failed to apply endpoint"]) {
+            let text = format!("the endpoint of AWS is not a URL: {}", self.failed());
+            return AwsError::new(Kind::Invalid, text)
+                .with_hint("check endpoint_url and AWS_ENDPOINT_URL: https:// and a host");
+        }
         if says(&["certificate", "unknownissuer"]) {
             let text = format!("the certificate is not AWS's: {}", self.failed());
             return AwsError::new(Kind::Proxy, text).with_hint(
@@ -332,7 +337,8 @@ impl About<'_> {
 
 /// Source: the texts of `aws-config`'s SSO providers, whose types are private.
 fn is_sso(causes: &str) -> bool {
-    ["SSO token has expired", "cached SSO token"].iter().any(|text| causes.contains(text))
+    let texts = ["SSO token has expired", "cached SSO token", "/.aws/sso/cache/"];
+    texts.iter().any(|text| causes.contains(text))
 }
 
 /// Source: the error texts of Signature Version 4, "credential scope".

@@ -185,26 +185,26 @@ impl<'a> Rds<'a> {
     }
 
     async fn no_cluster(&self, name: &str) -> AwsError {
-        let clusters = self.clusters().await.unwrap_or_default();
-        let names = clusters.iter().filter_map(DbCluster::db_cluster_identifier);
-        let near = near::names(name, names);
-        if near.is_empty() && matches!(self.instance(name).await, Ok(Some(_))) {
+        if matches!(self.instance(name).await, Ok(Some(_))) {
             return self
                 .absent("cluster", name)
                 .with_hint(format!("{name} is an instance: write instance instead of cluster"));
         }
+        let clusters = self.clusters().await.unwrap_or_default();
+        let names = clusters.iter().filter_map(DbCluster::db_cluster_identifier);
+        let near = near::names(name, names);
         near::hinted(self.absent("cluster", name), &near)
     }
 
     async fn no_instance(&self, name: &str) -> AwsError {
-        let instances = self.instances(None).await.unwrap_or_default();
-        let names = instances.iter().filter_map(DbInstance::db_instance_identifier);
-        let near = near::names(name, names);
-        if near.is_empty() && matches!(self.cluster(name).await, Ok(Some(_))) {
+        if matches!(self.cluster(name).await, Ok(Some(_))) {
             return self
                 .absent("instance", name)
                 .with_hint(format!("{name} is a cluster: write cluster instead of instance"));
         }
+        let instances = self.instances(None).await.unwrap_or_default();
+        let names = instances.iter().filter_map(DbInstance::db_instance_identifier);
+        let near = near::names(name, names);
         near::hinted(self.absent("instance", name), &near)
     }
 

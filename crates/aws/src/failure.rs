@@ -63,14 +63,19 @@ impl Failure {
             }
             SdkError::TimeoutError(_) => Self::TimedOut,
             SdkError::DispatchFailure(failure) => {
-                known(error).unwrap_or_else(|| of_connector(failure.as_connector_error()))
+                unsigned(error, now).unwrap_or_else(|| of_connector(failure.as_connector_error()))
             }
-            other => known(other).unwrap_or_else(|| Self::Unusable { causes: causes(other) }),
+            other => {
+                unsigned(other, now).unwrap_or_else(|| Self::Unusable { causes: causes(other) })
+            }
         }
     }
 
-    /// The failure of a chain of credential providers.
+    /// The failure of a chain of credential providers: that of the one where it began.
     pub(crate) fn of_credentials(error: &CredentialsError, now: SystemTime) -> Self {
+        if let Some(failure) = error.source().and_then(|source| unsigned(source, now)) {
+            return failure;
+        }
         let sts = |action, failure: Self| Self::step("sts", action, failure);
         for cause in chain(error) {
             if let Some(known) = cause.downcast_ref::<AwsError>() {
@@ -112,10 +117,11 @@ impl Failure {
     }
 }
 
-/// Credentials are resolved inside a call: their failure is in its causes.
-fn known(error: &(dyn Error + 'static)) -> Option<Failure> {
-    let known = chain(error).find_map(|cause| cause.downcast_ref::<AwsError>());
-    known.map(|error| Failure::Known(error.clone()))
+/// Credentials are resolved inside a call, be it for the caller or on the way to other credentials:
+/// their failure is among its causes.
+fn unsigned(error: Cause<'_>, now: SystemTime) -> Option<Failure> {
+    let inner = chain(error).find_map(|cause| cause.downcast_ref::<CredentialsError>())?;
+    Some(Failure::of_credentials(inner, now))
 }
 
 fn of_connector(error: Option<&ConnectorError>) -> Failure {

@@ -199,6 +199,7 @@ fn a_broken_way_says_where_to_look() {
         ("invalid peer certificate: UnknownIssuer", Kind::Proxy, "certificate is not AWS's"),
         ("CONNECT failed: HTTP/1.1 407 Proxy Authentication", Kind::Proxy, "user and a password"),
         ("unsuccessful tunnel", Kind::Proxy, "did not let through"),
+        ("other: failed to apply endpoint `x` to request", Kind::Invalid, "is not a URL"),
     ] {
         let error = unconnected(causes);
         assert_eq!(*error.kind(), kind, "{causes}");
