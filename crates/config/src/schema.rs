@@ -276,6 +276,9 @@ macro_rules! limits {
 limits! {
     local_login = Duration::from_secs(30),
         "From accept until the client has sent its startup packet and logged in locally.";
+    startup = Duration::from_mins(1),
+        "From the local login until the database is ready, retries included. Each step below has its own \
+         limit within this one.";
     credentials = Duration::from_secs(10), "Reading or fetching the credential.";
     tunnel_open = Duration::from_secs(30),
         "Opening a path to the database: the whole answer of the transport.";

@@ -86,25 +86,60 @@ impl ErrorReport {
     /// Source: <https://www.postgresql.org/docs/current/protocol-error-fields.html>
     pub fn encode(&self) -> Bytes {
         let severity = self.severity.as_str();
-        let fields = [
-            (b'S', Some(severity)),
-            (b'V', Some(severity)),
-            (b'C', Some(self.sql_state.as_str())),
-            (b'M', Some(self.message.as_str())),
-            (b'D', self.detail.as_deref()),
-            (b'H', self.hint.as_deref()),
-        ];
-        let mut body = BytesMut::new();
-        for (code, text) in fields {
-            if let Some(text) = text {
-                body.put_u8(code);
-                body.put_slice(clean(text).as_bytes());
-                body.put_u8(0);
-            }
-        }
-        body.put_u8(0);
-        typed(b'E', &body)
+        encode(
+            b'E',
+            [
+                (b'S', Some(severity)),
+                (b'V', Some(severity)),
+                (b'C', Some(self.sql_state.as_str())),
+                (b'M', Some(self.message.as_str())),
+                (b'D', self.detail.as_deref()),
+                (b'H', self.hint.as_deref()),
+            ],
+        )
     }
+}
+
+/// Something the application may like to know, and need not act upon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// What it is about, naming target and hop.
+    pub message: String,
+    /// More about it.
+    pub detail: Option<String>,
+}
+
+impl Notice {
+    /// The whole `NoticeResponse` message. Its code says "successful completion", as that of
+    /// PostgreSQL's own notices.
+    ///
+    /// Source: <https://www.postgresql.org/docs/current/protocol-error-fields.html>
+    pub fn encode(&self) -> Bytes {
+        encode(
+            b'N',
+            [
+                (b'S', Some("NOTICE")),
+                (b'V', Some("NOTICE")),
+                (b'C', Some("00000")),
+                (b'M', Some(self.message.as_str())),
+                (b'D', self.detail.as_deref()),
+            ],
+        )
+    }
+}
+
+/// A message of fields; those without a text are left out.
+fn encode<const N: usize>(tag: u8, fields: [(u8, Option<&str>); N]) -> Bytes {
+    let mut body = BytesMut::new();
+    for (code, text) in fields {
+        if let Some(text) = text {
+            body.put_u8(code);
+            body.put_slice(clean(text).as_bytes());
+            body.put_u8(0);
+        }
+    }
+    body.put_u8(0);
+    typed(tag, &body)
 }
 
 fn clean(text: &str) -> String {
@@ -124,6 +159,15 @@ mod tests {
             &report.encode()[..],
             b"E\0\0\0\x3eSFATAL\0VFATAL\0C08001\0M[dev] ssm: agent offline\0Hstart it\0\0"
                 .as_slice()
+        );
+    }
+
+    #[test]
+    fn a_notice_is_no_error() {
+        let notice = Notice { message: "wait".to_owned(), detail: Some("soon".to_owned()) };
+        assert_eq!(
+            &notice.encode()[..],
+            b"N\0\0\0\x28SNOTICE\0VNOTICE\0C00000\0Mwait\0Dsoon\0\0".as_slice()
         );
     }
 

@@ -24,7 +24,7 @@ pub mod sql_state;
 pub mod startup;
 
 pub use cancel::CancelKey;
-pub use error_report::{ErrorReport, Severity};
+pub use error_report::{ErrorReport, Notice, Severity};
 pub use operation::Operation;
 pub use session::Session;
 pub use sql_state::SqlState;

@@ -1,6 +1,5 @@
 //! The way of a `CancelRequest` to the right backend, on the right one of an endpoint's servers.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use pgferry_config::Endpoint;
@@ -12,9 +11,12 @@ use tokio::time::timeout;
 
 use crate::backend::dial::{Path, Wanted, dial};
 use crate::backend::identity::Shortcut;
+use crate::backend::route::Route;
 use crate::backend::stream::Backend;
+use crate::backend::tls::TlsError;
 use crate::cancel_keys::Meant;
 use crate::error::ConnectionError;
+use crate::sessions::Taken;
 use crate::target::Target;
 
 /// Carries a cancel request to the backend it is for, over a path of its own, and counts what became
@@ -56,21 +58,21 @@ enum Failure {
 /// Sends the backend's own key, unless the query it was meant for has ended: a late cancel would hit
 /// the next one. The key is for one server alone, so the connection has to have led there, on the
 /// path that the session took.
-async fn forward(meant: &Meant<Arc<Target>>, client_label: &str) -> Result<CancelResult, Failure> {
-    let target = &*meant.path;
+async fn forward(meant: &Meant<Taken>, client_label: &str) -> Result<CancelResult, Failure> {
+    let Taken { target, route } = &meant.path;
     let Some(query) = meant.activity.running() else { return Ok(CancelResult::Late) };
-    let mut shortcut = meant.server.shortcut(&target.endpoint, &target.dial);
+    let mut shortcut = meant.server.shortcut(&route.endpoint.host, &route.dial);
     let mut others = 0;
     for pause in PAUSES {
         tokio::time::sleep(pause).await;
         let taken = shortcut.take();
-        let place = taken.as_ref().map_or(&target.dial, Shortcut::place);
+        let place = taken.as_ref().map_or(&route.dial, Shortcut::place);
         let patience = match taken {
             // A name that leads nowhere must leave time for the endpoint.
             Some(Shortcut::Instance(_)) => target.limits.cancel / 4,
             Some(Shortcut::Peer(_)) | None => target.limits.cancel,
         };
-        let reached = timeout(patience, reach(target, place, client_label)).await;
+        let reached = timeout(patience, reach(target, route, place, client_label)).await;
         let reached = reached.unwrap_or(Err(ConnectionError::CancelTimeout(patience)));
         if meant.activity.running() != Some(query) {
             return Ok(CancelResult::Late);
@@ -109,13 +111,24 @@ fn leaves_hope(taken: Option<&Shortcut>, error: &ConnectionError) -> bool {
 
 async fn reach(
     target: &Target,
+    route: &Route,
     to: &Endpoint,
     client_label: &str,
 ) -> Result<Backend, ConnectionError> {
-    let wanted = Wanted { to, user: None, purpose: Purpose::Cancel, client_label };
-    let Path { socket, .. } = dial(target, &wanted).await.map_err(ConnectionError::Transport)?;
-    let (backend, _) = target.tls.connect(socket).await?;
-    Ok(backend)
+    let database = route.database.as_deref();
+    let wanted = Wanted { to, database, user: None, purpose: Purpose::Cancel, client_label };
+    let certificate = target.certificate().await?;
+    let mut refused = None;
+    for beginning in route.tls.beginnings() {
+        let Path { socket, .. } =
+            dial(target, &wanted).await.map_err(ConnectionError::Transport)?;
+        match route.tls.connect(socket, *beginning, certificate.clone()).await {
+            Ok((backend, _)) => return Ok(backend),
+            Err(error) if error.may_need_a_request() => refused = Some(error),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(refused.unwrap_or(TlsError::Closed).into())
 }
 
 async fn hand_over(mut backend: Backend, key: &CancelKey) -> Result<CancelResult, ConnectionError> {

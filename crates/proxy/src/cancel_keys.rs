@@ -33,7 +33,7 @@ pub(crate) struct Meant<P> {
     /// The server it is for.
     pub(crate) server: Identity,
     pub(crate) activity: Arc<Activity>,
-    /// The session's own: after a reload new ones may go elsewhere.
+    /// The session's own: after a reload or a failover new ones may go elsewhere.
     pub(crate) path: P,
 }
 

@@ -1,8 +1,11 @@
 //! One connection's life: login here, a path, login there, relay, last words.
 
+mod entering;
 mod establish;
+mod restart;
 mod session;
 mod timings;
+mod waiting;
 
 use std::sync::Arc;
 
@@ -46,7 +49,7 @@ pub(crate) async fn serve(connection: Connection) {
     let reason = match established {
         Ok(Established::Session(opened)) => {
             info!(
-                target = target.name, client = label, user = opened.user,
+                target = target.name, client = label, user = opened.entered.user,
                 phases = %opened.timings, "session opened"
             );
             target.health.working();

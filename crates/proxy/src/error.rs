@@ -8,11 +8,12 @@ use pgferry_credentials::CredentialError;
 use pgferry_pg::message::MessageError;
 use pgferry_pg::startup::StartupError;
 use pgferry_pg::{ErrorReport, SqlState};
-use pgferry_telemetry::CloseReason;
+use pgferry_telemetry::{CloseReason, Phase};
 use pgferry_transport::{OpenError, Status};
 
 use crate::backend::login::LoginError;
-use crate::backend::tls::TlsError;
+use crate::backend::tls::{TlsError, TrustError};
+use crate::certificate::CertificateError;
 use crate::conversation::ReadError;
 use crate::frontend::auth::Refused;
 use crate::frontend::tls::LocalTlsError;
@@ -49,9 +50,30 @@ pub enum ConnectionError {
     /// No credential.
     #[error(transparent)]
     Credentials(#[from] CredentialError),
+    /// Not even one credential to try. A bug.
+    #[error("there is no credential to log in with")]
+    NoCredential,
+    /// The certificate that is the credential cannot be read any more.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// A token would go to somebody who has not been verified. The user's fault; nothing was sent.
+    #[error("a token is only sent inside verify-full TLS")]
+    TokenUnsafe,
     /// No credential in time.
     #[error("no credential within {0:?}")]
     CredentialsTimeout(Duration),
+    /// The endpoint that was looked up cannot be verified. The user's fault: a start with a known
+    /// endpoint says the same.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// All tries together took too long.
+    #[error("no session within {limit:?}")]
+    StartupTimeout {
+        /// What there was.
+        limit: Duration,
+        /// What was being done at the end of it.
+        phase: Phase,
+    },
     /// No path to the database.
     #[error("{}", .0.message)]
     Transport(OpenError),
@@ -108,10 +130,21 @@ impl ConnectionError {
             Self::LocalTls(_) => "local tls",
             Self::LocalLoginTimeout(_) | Self::Refused(_) => "local login",
             Self::TooManyConnections(_) | Self::Draining => "pgferry",
-            Self::Credentials(_) | Self::CredentialsTimeout(_) => "credentials",
+            Self::Credentials(_)
+            | Self::NoCredential
+            | Self::Certificate(_)
+            | Self::TokenUnsafe
+            | Self::CredentialsTimeout(_) => "credentials",
             Self::Transport(_) | Self::PathLost(_) | Self::CancelTimeout(_) => "transport",
-            Self::Tls(_) | Self::TlsTimeout(_) => "tls",
+            Self::Trust(_) | Self::Tls(_) | Self::TlsTimeout(_) => "tls",
             Self::Login(_) | Self::LoginTimeout(_) => "server login",
+            Self::StartupTimeout { phase, .. } => match phase {
+                Phase::LocalLogin => "local login",
+                Phase::Credentials => "credentials",
+                Phase::Transport => "transport",
+                Phase::Tls => "tls",
+                Phase::Auth | Phase::Parameters => "server login",
+            },
         }
     }
 
@@ -124,12 +157,15 @@ impl ConnectionError {
             | Self::CredentialsTimeout(_)
             | Self::TlsTimeout(_)
             | Self::CancelTimeout(_)
+            | Self::StartupTimeout { .. }
             | Self::LoginTimeout(_) => "timeout",
             Self::LocalTls(error) => error.label(),
             Self::Refused(_) => "refused",
             Self::TooManyConnections(_) => "too_many_connections",
             Self::Draining => "draining",
-            Self::Credentials(_) => "credential",
+            Self::Credentials(_) | Self::NoCredential | Self::Certificate(_) => "credential",
+            Self::TokenUnsafe => "token_unsafe",
+            Self::Trust(_) => "trust",
             Self::Transport(error) => error.status.label(),
             Self::PathLost(_) => "path_lost",
             Self::Tls(error) => tls_label(error),
@@ -147,16 +183,27 @@ impl ConnectionError {
             | Self::LocalLoginTimeout(_)
             | Self::Refused(_) => Blame::Frontend,
             Self::TooManyConnections(_) | Self::Draining => Blame::Proxy,
-            Self::Credentials(_) | Self::CredentialsTimeout(_) => Blame::Credentials,
-            Self::Transport(_) | Self::PathLost(_) | Self::CancelTimeout(_) => Blame::Transport,
+            Self::Credentials(_)
+            | Self::NoCredential
+            | Self::Certificate(_)
+            | Self::TokenUnsafe
+            | Self::CredentialsTimeout(_)
+            | Self::StartupTimeout { phase: Phase::Credentials, .. } => Blame::Credentials,
+            Self::Transport(_)
+            | Self::PathLost(_)
+            | Self::CancelTimeout(_)
+            | Self::StartupTimeout { phase: Phase::Transport, .. } => Blame::Transport,
             Self::Login(LoginError::Rejected { fields, .. })
                 if fields.sql_state().is_some_and(|state| state.class() == "28") =>
             {
                 Blame::Credentials
             }
-            Self::Tls(_) | Self::TlsTimeout(_) | Self::Login(_) | Self::LoginTimeout(_) => {
-                Blame::Backend
-            }
+            Self::Trust(_)
+            | Self::StartupTimeout { .. }
+            | Self::Tls(_)
+            | Self::TlsTimeout(_)
+            | Self::Login(_)
+            | Self::LoginTimeout(_) => Blame::Backend,
         }
     }
 
@@ -172,12 +219,17 @@ impl ConnectionError {
             Self::LocalLoginTimeout(_)
             | Self::Refused(_)
             | Self::Credentials(_)
+            | Self::NoCredential
+            | Self::Certificate(_)
+            | Self::TokenUnsafe
             | Self::CredentialsTimeout(_) => SqlState::INVALID_AUTHORIZATION,
             Self::TooManyConnections(_) => SqlState::TOO_MANY_CONNECTIONS,
             Self::Draining => SqlState::CANNOT_CONNECT_NOW,
             Self::Transport(error) => transport_sql_state(error.status),
             Self::Login(error) => error.sql_state().unwrap_or(match error {
                 LoginError::CleartextRefused
+                | LoginError::AsksForPassword { .. }
+                | LoginError::OurCertificate(_)
                 | LoginError::Unsupported(_)
                 | LoginError::Scram(_)
                 | LoginError::ScramIterations
@@ -190,10 +242,19 @@ impl ConnectionError {
             }),
             Self::PathLost(_)
             | Self::CancelTimeout(_)
+            | Self::StartupTimeout { .. }
+            | Self::Trust(_)
             | Self::Tls(_)
             | Self::TlsTimeout(_)
             | Self::LoginTimeout(_) => SqlState::UNABLE_TO_CONNECT,
         }
+    }
+
+    /// Whether the database has refused the credential itself, so that another one may do.
+    pub(crate) fn is_refusal(&self) -> bool {
+        let refused = [SqlState::INVALID_AUTHORIZATION, SqlState::INVALID_PASSWORD];
+        matches!(self, Self::Login(LoginError::Rejected { fields, .. })
+            if fields.sql_state().is_some_and(|state| refused.contains(&state)))
     }
 
     /// The word for the metric of closed connections.
@@ -207,7 +268,12 @@ impl ConnectionError {
             Self::Refused(_) | Self::TooManyConnections(_) => CloseReason::Refused,
             Self::Draining => CloseReason::Shutdown,
             Self::Credentials(_)
+            | Self::NoCredential
+            | Self::Certificate(_)
+            | Self::TokenUnsafe
             | Self::CredentialsTimeout(_)
+            | Self::StartupTimeout { .. }
+            | Self::Trust(_)
             | Self::Transport(_)
             | Self::PathLost(_)
             | Self::CancelTimeout(_)
@@ -274,6 +340,8 @@ fn tls_label(error: &TlsError) -> &'static str {
         TlsError::UnknownIssuer => "tls_unknown_issuer",
         TlsError::Expired => "tls_expired",
         TlsError::Handshake(_) => "tls_handshake",
+        TlsError::NoAlpn => "tls_no_alpn",
+        TlsError::OurCertificate(_) => "certificate_refused",
         TlsError::Io(_) | TlsError::Closed => "connection_lost",
     }
 }
@@ -282,7 +350,8 @@ fn login_label(error: &LoginError) -> &'static str {
     match error {
         LoginError::Rejected { .. } => "rejected",
         LoginError::CleartextRefused => "cleartext_refused",
-        LoginError::Unsupported(_) => "unsupported",
+        LoginError::Unsupported(_) | LoginError::AsksForPassword { .. } => "unsupported",
+        LoginError::OurCertificate(_) => "certificate_refused",
         LoginError::Scram(_) | LoginError::ScramIterations | LoginError::ScramUnfinished => "scram",
         LoginError::ZeroByte => "credential",
         LoginError::Protocol(_) | LoginError::TooMuch => "server_protocol",

@@ -14,6 +14,7 @@ mod backend;
 mod binding;
 mod cancel;
 mod cancel_keys;
+mod certificate;
 mod clock;
 mod connection;
 mod conversation;
@@ -31,6 +32,7 @@ mod target;
 
 pub use backend::login::LoginError;
 pub use backend::tls::{TlsError, TrustError};
+pub use certificate::CertificateError;
 pub use error::{Blame, ConnectionError};
 pub use frontend::auth::{LocalAuthError, Refused, local_password};
 pub use frontend::identity::IdentityError;

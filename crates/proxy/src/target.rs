@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
-use pgferry_config::{Endpoint, Limits};
+use pgferry_config::Limits;
 use pgferry_credentials::Access;
 use pgferry_telemetry::{TargetHealth, TargetMetrics};
 use pgferry_transport::Instance;
 use rustls::pki_types::UnixTime;
+use rustls::sign::CertifiedKey;
 
-use crate::backend::tls::{Tls, TrustError};
+use crate::backend::client_certificate::ClientCertificate;
+use crate::backend::route::Routes;
+use crate::backend::tls::TrustError;
+use crate::certificate::CertificateError;
 use crate::frontend::auth::{LocalAuth, LocalAuthError};
 use crate::frontend::identity::{self, IdentityError, LocalTls};
 use crate::sessions::Sessions;
@@ -16,14 +20,11 @@ use crate::sessions::Sessions;
 /// One database as an application sees it, ready to serve. Shared by its connections.
 pub struct Target {
     pub(crate) name: String,
-    /// The host that TLS verifies.
-    pub(crate) endpoint: String,
-    /// Where it is dialled.
-    pub(crate) dial: Endpoint,
-    pub(crate) database: Option<String>,
+    /// The ways to its endpoints.
+    pub(crate) routes: Routes,
     pub(crate) instance: Arc<Instance>,
     pub(crate) access: Access,
-    pub(crate) tls: Tls,
+    certificate: Option<ClientCertificate>,
     pub(crate) local_auth: LocalAuth,
     pub(crate) local_tls: Option<LocalTls>,
     warnings: Vec<String>,
@@ -56,6 +57,9 @@ pub enum TargetError {
     /// Its roots or its host name.
     #[error(transparent)]
     Trust(#[from] TrustError),
+    /// Its certificate towards the database.
+    #[error("credential: {0}")]
+    ClientCertificate(#[from] CertificateError),
     /// Its local password.
     #[error("local_auth: {0}")]
     LocalAuth(#[from] LocalAuthError),
@@ -65,23 +69,18 @@ pub enum TargetError {
 }
 
 impl Target {
-    /// Loads roots, local password and local certificate; touches no network.
+    /// Loads the roots of `ca_file` and, where the endpoint is known by now, those that belong to it;
+    /// local password and local certificate. Touches no network.
     pub fn new(plan: &pgferry_config::Target, parts: Parts) -> Result<Self, TargetError> {
         let Parts { instance, access, limits, metrics, health, before } = parts;
-        let host = access.host().unwrap_or_default().to_owned();
-        let port = plan.database.port.unwrap_or(pgferry_config::Database::PORT);
-        let endpoint = Endpoint { host, port };
+        let routes = Routes::new(&plan.database, instance.speaks_postgres())?;
+        if let Some(host) = access.host() {
+            routes.learn(host)?;
+        }
         Ok(Self {
             name: plan.name.clone(),
-            dial: plan.database.dial(&endpoint),
-            database: plan.database.name.clone(),
-            // A transport that is the server itself: nothing leaves this process in between.
-            tls: if instance.speaks_postgres() {
-                Tls::Disabled
-            } else {
-                Tls::new(&plan.database, &endpoint.host)?
-            },
-            endpoint: endpoint.host,
+            routes,
+            certificate: ClientCertificate::new(&plan.credential)?,
             local_auth: LocalAuth::new(&plan.local_auth)?,
             local_tls: plan
                 .local_tls
@@ -116,6 +115,16 @@ impl Target {
     /// What is known about its readiness.
     pub fn health(&self) -> &TargetHealth {
         &self.health
+    }
+
+    /// The certificate to show to the database now, if that is the credential.
+    ///
+    /// Cancel safety: may be dropped at any time.
+    pub(crate) async fn certificate(&self) -> Result<Option<Arc<CertifiedKey>>, CertificateError> {
+        match &self.certificate {
+            Some(certificate) => certificate.read().await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// What the user should know about it, though it can be served.

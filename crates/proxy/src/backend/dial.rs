@@ -20,8 +20,9 @@ pub(crate) struct Path {
 
 /// What is asked of the transport.
 pub(crate) struct Wanted<'a> {
-    /// Where to go: the target's endpoint, or one of the servers behind it.
+    /// Where to go: the route's endpoint, or one of the servers behind it.
     pub(crate) to: &'a Endpoint,
+    pub(crate) database: Option<&'a str>,
     pub(crate) user: Option<&'a str>,
     pub(crate) purpose: Purpose,
     pub(crate) client_label: &'a str,
@@ -74,7 +75,7 @@ fn request(target: &Target, wanted: &Wanted<'_>, limit: Duration) -> OpenRequest
     OpenRequest {
         host: wanted.to.host.clone(),
         port: wanted.to.port,
-        database: target.database.clone(),
+        database: wanted.database.map(str::to_owned),
         user: wanted.user.map(str::to_owned),
         purpose: wanted.purpose,
         limit,

@@ -1,7 +1,7 @@
 //! Logging in at the database with the swapped user and credential.
 
 use bytes::{Bytes, BytesMut};
-use pgferry_credentials::Lease;
+use pgferry_credentials::{Lease, Proof};
 use pgferry_pg::message::backend::{Authentication, BackendMessage};
 use pgferry_pg::message::frontend::{password_message, sasl_initial_response, sasl_response};
 use pgferry_pg::message::{ContainsNul, ErrorFields, MessageError, TransactionStatus};
@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::scram;
 use super::stream::{Backend, Security};
+use super::tls::certificate_alert;
 use crate::binding;
 use crate::conversation::{Conversation, ReadError};
 
@@ -50,6 +51,17 @@ pub enum LoginError {
         "the server asks for the password in clear text, which is only sent inside verify-full TLS"
     )]
     CleartextRefused,
+    /// It asks for a password, which a token is none of, or where a certificate should have done.
+    #[error("the server asks for {method} authentication, not for {proof}")]
+    AsksForPassword {
+        /// What it asks for.
+        method: String,
+        /// What there is, with its article.
+        proof: &'static str,
+    },
+    /// It refused our certificate when TLS was up, or misses one.
+    #[error("the server refused our certificate: {0:?}")]
+    OurCertificate(rustls::AlertDescription),
     /// It wants a method that is not spoken here.
     #[error("the server asks for {0} authentication, which is not supported")]
     Unsupported(String),
@@ -93,7 +105,7 @@ impl From<ReadError> for LoginError {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Closed => Self::Closed,
-            ReadError::Io(error) => Self::Io(error),
+            ReadError::Io(error) => error.into(),
             ReadError::Message(error) => Self::Protocol(error),
         }
     }
@@ -113,7 +125,11 @@ impl From<ContainsNul> for LoginError {
 
 impl From<std::io::Error> for LoginError {
     fn from(error: std::io::Error) -> Self {
-        if crate::conversation::is_disconnect(&error) { Self::Closed } else { Self::Io(error) }
+        match certificate_alert(&error) {
+            Some(alert) => Self::OurCertificate(alert),
+            None if crate::conversation::is_disconnect(&error) => Self::Closed,
+            None => Self::Io(error),
+        }
     }
 }
 
@@ -145,6 +161,10 @@ async fn authenticate(
     loop {
         match next_authentication(server, greeting).await? {
             Authentication::Ok => return Ok(()),
+            request if !may_answer(&lease.proof, &request) => {
+                let (method, proof) = (request.method().to_owned(), named(&lease.proof));
+                return Err(LoginError::AsksForPassword { method, proof });
+            }
             Authentication::CleartextPassword if security == Security::VerifiedFull => {
                 server.send(&password_message(secret(lease))?).await?;
             }
@@ -162,6 +182,26 @@ async fn authenticate(
                 return Err(LoginError::Unsupported(other.method().to_owned()));
             }
         }
+    }
+}
+
+/// A token is no password: it goes out in clear, inside verified TLS, or not at all. A certificate has
+/// nothing to say.
+fn may_answer(proof: &Proof, request: &Authentication) -> bool {
+    match proof {
+        Proof::Password(_) | Proof::Application => true,
+        Proof::Token(_) => {
+            !matches!(request, Authentication::Md5Password { .. } | Authentication::Sasl { .. })
+        }
+        Proof::Certificate => false,
+    }
+}
+
+fn named(proof: &Proof) -> &'static str {
+    match proof {
+        Proof::Password(_) | Proof::Application => "a password",
+        Proof::Token(_) => "a token",
+        Proof::Certificate => "a certificate",
     }
 }
 

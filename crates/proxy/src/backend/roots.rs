@@ -1,22 +1,48 @@
 //! The certificate authorities that a target believes.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use pgferry_config::{Database, Roots};
+use pgferry_config::{Database, Roots, TlsMode};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
+use super::stream::Security;
 use super::tls::TrustError;
 
-/// Those of `ca_file` and no others, or else those that belong to the endpoint's name.
-pub(super) fn of(database: &Database, host: &str) -> Result<RootCertStore, TrustError> {
-    match &database.roots {
-        Roots::File(file) => of_file(file),
-        Roots::ByEndpoint => match pgferry_endpoint::Roots::of(host)? {
-            pgferry_endpoint::Roots::System => of_system(),
-            built_in => of_pem(built_in.pem()),
-        },
+/// Whose signature counts, and how far a certificate is checked.
+pub(super) struct Authorities {
+    /// Those of `ca_file` and no others; without, those that belong to an endpoint's name.
+    file: Option<Arc<RootCertStore>>,
+    pub(super) security: Security,
+}
+
+impl Authorities {
+    /// Reads `ca_file`, if there is one. `None` where TLS is disabled.
+    pub(super) fn new(database: &Database) -> Result<Option<Self>, TrustError> {
+        let security = match database.tls {
+            TlsMode::Disable => return Ok(None),
+            TlsMode::VerifyFull => Security::VerifiedFull,
+            TlsMode::VerifyCa => Security::VerifiedChain,
+        };
+        let file = match &database.roots {
+            Roots::ByEndpoint => None,
+            Roots::File(file) => Some(Arc::new(of_file(file)?)),
+        };
+        Ok(Some(Self { file, security }))
+    }
+
+    /// Those that count for a host.
+    pub(super) fn of(&self, host: &str) -> Result<Arc<RootCertStore>, TrustError> {
+        if let Some(file) = &self.file {
+            return Ok(Arc::clone(file));
+        }
+        let roots = match pgferry_endpoint::Roots::of(host)? {
+            pgferry_endpoint::Roots::System => of_system()?,
+            built_in => of_pem(built_in.pem())?,
+        };
+        Ok(Arc::new(roots))
     }
 }
 

@@ -1,26 +1,53 @@
 //! TLS with the database, verified against the endpoint's own name whatever was dialled.
 
+mod error;
+
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use pgferry_config::{Database, TlsMode};
+use pgferry_endpoint::Kind;
 use pgferry_pg::message::frontend::SSL_REQUEST;
+use pgferry_pg::startup::ALPN;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_rustls::TlsConnector;
 
-use super::roots;
+pub use self::error::TlsError;
+pub(crate) use self::error::certificate_alert;
+use super::roots::Authorities;
 use super::stream::{Backend, Security};
 use crate::socket::Socket;
 
-/// How TLS is done with one target.
+/// How TLS is done with one endpoint.
+#[derive(Clone)]
 pub(crate) enum Tls {
     Disabled,
-    Verified { connector: TlsConnector, name: ServerName<'static>, security: Security },
+    Verified(Verified),
+}
+
+/// TLS whose certificate is checked.
+#[derive(Clone)]
+pub(crate) struct Verified {
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+    security: Security,
+    /// Whether TLS may begin at once, and has not been in vain.
+    direct: Option<Arc<AtomicBool>>,
+}
+
+/// How TLS begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    /// With the handshake, which saves a round trip.
+    Direct,
+    /// With an `SSLRequest`, which every server understands.
+    Request,
 }
 
 /// Roots or a name that cannot be used. The user's fault, found at the start.
@@ -54,140 +81,141 @@ pub enum TrustError {
     Setup(String),
 }
 
-/// Why TLS with the database failed.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    /// It answered `N`. Its administrator's choice, or somebody in the middle.
-    #[error("the server does not speak TLS")]
-    Refused,
-    /// It answered with an error, which PostgreSQL does when it cannot start a process.
-    #[error("the server refused the connection before TLS began")]
-    NotReady,
-    /// It answered the request with something else: it is no PostgreSQL server.
-    #[error("the server answered the TLS request with byte {0:#04x}: it does not speak PostgreSQL")]
-    NotPostgres(u8),
-    /// Its certificate is for another name.
-    #[error("the server's certificate is not for \"{expected}\"{}", for_names(.presented))]
-    WrongName {
-        /// The name that was configured.
-        expected: String,
-        /// The names it is for.
-        presented: Vec<String>,
-    },
-    /// Its certificate was signed by somebody we do not trust.
-    #[error(
-        "the server's certificate is not signed by a certificate authority that is trusted here"
-    )]
-    UnknownIssuer,
-    /// Its certificate has run out.
-    #[error("the server's certificate has expired")]
-    Expired,
-    /// Another flaw of certificate or handshake.
-    #[error("the TLS handshake failed: {0}")]
-    Handshake(rustls::Error),
-    /// The path broke.
-    #[error("the connection broke during TLS: {0}")]
-    Io(io::Error),
-    /// The path was closed.
-    #[error("the connection was closed before TLS began")]
-    Closed,
-}
-
 impl Tls {
-    pub(crate) fn new(database: &Database, host: &str) -> Result<Self, TrustError> {
-        let security = match database.tls {
-            TlsMode::Disable => return Ok(Self::Disabled),
-            TlsMode::VerifyFull => Security::VerifiedFull,
-            TlsMode::VerifyCa => Security::VerifiedChain,
-        };
+    /// For an endpoint of that name; without authorities there is no TLS. May read from disk.
+    pub(super) fn new(authorities: Option<&Authorities>, host: &str) -> Result<Self, TrustError> {
+        let Some(authorities) = authorities else { return Ok(Self::Disabled) };
         let name =
             ServerName::try_from(host.to_owned()).map_err(|_| TrustError::Name(host.to_owned()))?;
-        let roots = Arc::new(roots::of(database, host)?);
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let setup = |error: &dyn std::fmt::Display| TrustError::Setup(error.to_string());
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| setup(&error))?;
-        let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider)
-            .build()
-            .map_err(|error| setup(&error))?;
-        let verifier: Arc<dyn ServerCertVerifier> = match security {
-            Security::VerifiedChain => Arc::new(AnyName(verifier)),
-            Security::VerifiedFull | Security::Unverified => verifier,
-        };
-        // "dangerous" guards the verifier's choice: here it is webpki's own, whole, or without the
-        // name where the user chose verify-ca.
-        let config =
-            builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
-        Ok(Self::Verified { connector: TlsConnector::from(Arc::new(config)), name, security })
+        let mut config = config(authorities, host)?;
+        // Source: the Aurora DSQL user guide recommends `sslnegotiation=direct`.
+        let direct = pgferry_endpoint::Endpoint::parse(host).kind == Kind::Dsql;
+        if direct {
+            config.alpn_protocols = vec![ALPN.to_vec()];
+        }
+        Ok(Self::Verified(Verified {
+            config: Arc::new(config),
+            name,
+            security: authorities.security,
+            direct: direct.then(Arc::default),
+        }))
     }
 
-    /// Asks for TLS and does the handshake, or leaves the socket as it is where TLS is disabled.
-    ///
-    /// Exactly one byte is read before the handshake, so that bytes injected behind it cannot be
-    /// taken for the server's (CVE-2021-23222).
+    /// How far the other end will have been verified.
+    pub(crate) fn security(&self) -> Security {
+        match self {
+            Self::Disabled => Security::Unverified,
+            Self::Verified(verified) => verified.security,
+        }
+    }
+
+    /// The ways to begin, in the order in which to try them.
+    pub(crate) fn beginnings(&self) -> &'static [Beginning] {
+        match self {
+            Self::Verified(Verified { direct: Some(in_vain), .. })
+                if !in_vain.load(Ordering::Relaxed) =>
+            {
+                &[Beginning::Direct, Beginning::Request]
+            }
+            _ => &[Beginning::Request],
+        }
+    }
+
+    /// Notes that the endpoint does not understand TLS that begins at once.
+    pub(crate) fn not_directly(&self) {
+        if let Self::Verified(Verified { direct: Some(in_vain), .. }) = self {
+            in_vain.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Does the handshake, after asking for it if that is how to begin; leaves the socket as it is where
+    /// TLS is disabled. `certificate` is shown to a server that asks for one.
     ///
     /// Cancel safety: none; dropping it closes the connection.
     pub(crate) async fn connect(
         &self,
         mut socket: Socket,
+        beginning: Beginning,
+        certificate: Option<Arc<CertifiedKey>>,
     ) -> Result<(Backend, Security), TlsError> {
-        let Self::Verified { connector, name, security } = self else {
+        let Self::Verified(verified) = self else {
             return Ok((Backend::Plain(socket), Security::Unverified));
         };
-        socket.write_all(&SSL_REQUEST).await.map_err(TlsError::Io)?;
-        let mut answer = [0];
-        match socket.read_exact(&mut answer).await {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                return Err(TlsError::Closed);
-            }
-            other => other.map_err(TlsError::Io)?,
+        if beginning == Beginning::Request {
+            request(&mut socket).await?;
+        }
+        let connector = verified.connector(certificate);
+        let stream =
+            connector.connect(verified.name.clone(), socket).await.map_err(TlsError::from_io)?;
+        // Somebody who just speaks TLS could be anything.
+        if beginning == Beginning::Direct && stream.get_ref().1.alpn_protocol() != Some(ALPN) {
+            return Err(TlsError::NoAlpn);
+        }
+        Ok((Backend::Tls(Box::new(stream)), verified.security))
+    }
+}
+
+impl Verified {
+    fn connector(&self, certificate: Option<Arc<CertifiedKey>>) -> TlsConnector {
+        let Some(certificate) = certificate else {
+            return TlsConnector::from(Arc::clone(&self.config));
         };
-        match answer {
-            [b'S'] => {}
-            [b'N'] => return Err(TlsError::Refused),
-            // Its words are not passed on: nothing says yet that they are its own.
-            [b'E'] => return Err(TlsError::NotReady),
-            [other] => return Err(TlsError::NotPostgres(other)),
-        }
-        let stream = connector.connect(name.clone(), socket).await.map_err(TlsError::from_io)?;
-        Ok((Backend::Tls(Box::new(stream)), *security))
+        let mut config = ClientConfig::clone(&self.config);
+        config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(certificate));
+        TlsConnector::from(Arc::new(config))
     }
 }
 
-impl TlsError {
-    fn from_io(error: io::Error) -> Self {
-        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        let Some(rustls) = inner else { return Self::Io(error) };
-        match rustls {
-            rustls::Error::InvalidCertificate(CertificateError::NotValidForNameContext {
-                expected,
-                presented,
-            }) => Self::WrongName {
-                expected: expected.to_str().into_owned(),
-                presented: presented.clone(),
-            },
-            // An authority that was made anew keeps its name: then only the signature is wrong.
-            rustls::Error::InvalidCertificate(
-                CertificateError::UnknownIssuer | CertificateError::BadSignature,
-            ) => Self::UnknownIssuer,
-            rustls::Error::InvalidCertificate(
-                CertificateError::Expired | CertificateError::ExpiredContext { .. },
-            ) => Self::Expired,
-            other => Self::Handshake(other.clone()),
+fn config(authorities: &Authorities, host: &str) -> Result<ClientConfig, TrustError> {
+    let roots = authorities.of(host)?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let setup = |error: &dyn std::fmt::Display| TrustError::Setup(error.to_string());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| setup(&error))?;
+    let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider)
+        .build()
+        .map_err(|error| setup(&error))?;
+    let verifier: Arc<dyn ServerCertVerifier> = match authorities.security {
+        Security::VerifiedChain => Arc::new(AnyName(verifier)),
+        Security::VerifiedFull | Security::Unverified => verifier,
+    };
+    // "dangerous" guards the verifier's choice: here it is webpki's own, whole, or without the name
+    // where the user chose verify-ca.
+    Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
+}
+
+/// Asks for TLS.
+///
+/// Exactly one byte is read, so that bytes injected behind it cannot be taken for the server's
+/// (CVE-2021-23222).
+async fn request(socket: &mut Socket) -> Result<(), TlsError> {
+    socket.write_all(&SSL_REQUEST).await.map_err(TlsError::Io)?;
+    let mut answer = [0];
+    match socket.read_exact(&mut answer).await {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            return Err(TlsError::Closed);
         }
+        other => other.map_err(TlsError::Io)?,
+    };
+    match answer {
+        [b'S'] => Ok(()),
+        [b'N'] => Err(TlsError::Refused),
+        // Its words are not passed on: nothing says yet that they are its own.
+        [b'E'] => Err(TlsError::NotReady),
+        [other] => Err(TlsError::NotPostgres(other)),
     }
 }
 
-fn for_names(names: &[String]) -> String {
-    let names: Vec<_> = names.iter().map(|name| plain(name)).collect();
-    if names.is_empty() { String::new() } else { format!("; it is for {}", names.join(", ")) }
-}
-
-/// rustls gives a name as Rust writes it: `DnsName("db.example")`.
-fn plain(name: &str) -> &str {
-    let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
-    inner.unwrap_or(name).trim_matches('"')
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Disabled => f.write_str("Disabled"),
+            Self::Verified(Verified { name, security, .. }) => {
+                write!(f, "{security:?} of {name:?}")
+            }
+        }
+    }
 }
 
 /// `verify-ca`: webpki's judgement, less the name.
@@ -232,17 +260,5 @@ impl ServerCertVerifier for AnyName {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.supported_verify_schemes()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::for_names;
-
-    #[test]
-    fn the_names_of_a_certificate_are_shown_as_people_write_them() {
-        let names = ["DnsName(\"db.example\")".to_owned(), "IpAddress(10.0.0.1)".to_owned()];
-        assert_eq!(for_names(&names), "; it is for db.example, 10.0.0.1");
-        assert_eq!(for_names(&[]), "");
     }
 }

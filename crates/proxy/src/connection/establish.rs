@@ -3,18 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pgferry_credentials::{Lease, Offer};
 use pgferry_pg::startup::{Outcome, StartupMessage};
 use pgferry_telemetry::Phase;
-use pgferry_transport::{CloseReason as PathEnd, Purpose};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
+use super::entering::{Entered, Entering};
 use super::timings::Timings;
-use crate::backend::dial::{Path, Wanted, dial};
-use crate::backend::identity::Identity;
-use crate::backend::login::{LoggedIn, LoginError, login};
-use crate::backend::stream::{Backend, Security};
-use crate::backend::tls::TlsError;
+use super::waiting::Waiting;
 use crate::cancel::cancel;
 use crate::conversation::Conversation;
 use crate::error::ConnectionError;
@@ -22,7 +17,7 @@ use crate::frontend::auth::Refused;
 use crate::frontend::opening::{Opening, opening};
 use crate::frontend::stream::Frontend;
 use crate::frontend::tls::Shown;
-use crate::relay::{Drain, REASON_LIMIT};
+use crate::relay::Drain;
 use crate::sessions::Place;
 use crate::socket::Socket;
 use crate::target::Target;
@@ -41,11 +36,9 @@ pub(super) enum Established {
 /// A session that the database has opened.
 pub(super) struct Opened {
     pub(super) startup: StartupMessage,
-    pub(super) user: String,
-    pub(super) logged_in: LoggedIn,
-    /// The server it is on.
-    pub(super) server: Identity,
-    pub(super) path_end: PathEnd,
+    pub(super) entered: Entered,
+    /// Whether the application has its `AuthenticationOk` already.
+    pub(super) welcomed: bool,
     pub(super) timings: Timings,
     /// Counts against the target's limit as long as the session lasts.
     pub(super) place: Place,
@@ -73,9 +66,11 @@ pub(super) async fn establish(
             .await
             .map_err(in_time)?
     };
+    let mut timings = Timings::default();
     let opening = unless(stopping, opening).await.inspect_err(|error| {
         if matches!(error, ConnectionError::LocalTls(_)) {
-            Timings::failed(&target.metrics, Phase::LocalLogin, accepted.elapsed(), error);
+            timings.failed(&target.metrics, Phase::LocalLogin, accepted.elapsed());
+            timings.gave_up(&target.metrics, error);
         }
     });
     let Opening { outcome, shown } = opening?;
@@ -94,22 +89,26 @@ pub(super) async fn establish(
     if drain.soft.is_cancelled() {
         return Err(ConnectionError::Draining);
     }
-    let mut timings = Timings::default();
     let login = async {
         let login = local_login(target, client, &startup, shown.as_deref());
         timeout_at(accepted + limit, login).await.map_err(in_time)?
     };
     let login = unless(drain.soft.cancelled(), login);
-    timings.phase(&target.metrics, Phase::LocalLogin, login).await?;
+    timings
+        .phase(&target.metrics, Phase::LocalLogin, login)
+        .await
+        .inspect_err(|error| timings.gave_up(&target.metrics, error))?;
     // Only now: whoever has not proved anything must not take the places of those who can.
     let most = target.limits.connections;
     let place = target.sessions.place(most).ok_or(ConnectionError::TooManyConnections(most))?;
-    let opened = tokio::select! {
-        opened = open(target, startup, timings, place, label) => opened?,
-        () = client.closed_by_peer() => return Err(ConnectionError::ClientGone),
-        () = drain.hard.cancelled() => return Err(ConnectionError::Draining),
-    };
-    Ok(Established::Session(Box::new(opened)))
+    let limit = target.limits.startup;
+    let waiting = Waiting::new(client, &target.name, &drain.hard, limit);
+    let mut entering =
+        Entering { target, startup: &startup, label, waiting, timings: &mut timings };
+    let entered = entering.run().await;
+    let welcomed = entering.waiting.welcomed;
+    let entered = entered.inspect_err(|error| timings.gave_up(&target.metrics, error))?;
+    Ok(Established::Session(Box::new(Opened { startup, entered, welcomed, timings, place })))
 }
 
 /// Gives up when the program stops.
@@ -140,88 +139,4 @@ async fn local_login(
     }
     let end_point = shown.and_then(|shown| shown.end_point.clone());
     target.local_auth.login(client, startup, end_point).await
-}
-
-/// Credential, path, TLS, login: each with its limit.
-async fn open(
-    target: &Target,
-    startup: StartupMessage,
-    mut timings: Timings,
-    place: Place,
-    label: &str,
-) -> Result<Opened, ConnectionError> {
-    let metrics = &target.metrics;
-    let Offer { lease, .. } =
-        timings.phase(metrics, Phase::Credentials, offer(target, &startup)).await?;
-    let user = lease.user.clone();
-    let path = async {
-        let (to, user) = (&target.dial, Some(user.as_str()));
-        let wanted = Wanted { to, user, purpose: Purpose::Session, client_label: label };
-        dial(target, &wanted).await.map_err(ConnectionError::Transport)
-    };
-    let Path { socket, closed: mut path_end, peer } =
-        timings.phase(metrics, Phase::Transport, path).await?;
-    let tls = explained(&mut path_end, tls(target, socket));
-    let (backend, security) = timings.phase(metrics, Phase::Tls, tls).await?;
-    let server = Identity::of(&backend, peer, &target.endpoint);
-    let began = Instant::now();
-    let login = explained(&mut path_end, server_login(target, backend, security, &startup, &lease));
-    let logged_in = login.await.inspect_err(|error| {
-        Timings::failed(metrics, Phase::Auth, began.elapsed(), error);
-    })?;
-    timings.passed(metrics, Phase::Auth, logged_in.authenticated_at - began);
-    timings.passed(metrics, Phase::Parameters, logged_in.authenticated_at.elapsed());
-    Ok(Opened { startup, user, logged_in, server, path_end, timings, place })
-}
-
-async fn offer(target: &Target, startup: &StartupMessage) -> Result<Offer, ConnectionError> {
-    let limit = target.limits.credentials;
-    let user = String::from_utf8_lossy(startup.user());
-    let mut attempt = target.access.attempt(&user);
-    let offer = timeout(limit, attempt.next()).await;
-    let offer = offer.map_err(|_| ConnectionError::CredentialsTimeout(limit))??;
-    offer.ok_or(ConnectionError::CredentialsTimeout(limit))
-}
-
-async fn tls(target: &Target, socket: Socket) -> Result<(Backend, Security), ConnectionError> {
-    let limit = target.limits.tls;
-    let connected = timeout(limit, target.tls.connect(socket)).await;
-    Ok(connected.map_err(|_| ConnectionError::TlsTimeout(limit))??)
-}
-
-async fn server_login(
-    target: &Target,
-    backend: Backend,
-    security: Security,
-    startup: &StartupMessage,
-    lease: &Lease,
-) -> Result<LoggedIn, ConnectionError> {
-    let database = target.database.as_deref().map(str::as_bytes);
-    let startup = startup.for_backend(lease.user.as_bytes(), database).map_err(LoginError::from)?;
-    let limit = target.limits.server_login;
-    let logged_in = timeout(limit, login(backend, security, &startup, lease)).await;
-    Ok(logged_in.map_err(|_| ConnectionError::LoginTimeout(limit))??)
-}
-
-/// Puts the transport's own words in the place of a bare "connection closed", if it has any.
-async fn explained<T>(
-    path_end: &mut PathEnd,
-    work: impl Future<Output = Result<T, ConnectionError>>,
-) -> Result<T, ConnectionError> {
-    let error = match work.await {
-        Ok(done) => return Ok(done),
-        Err(error) => error,
-    };
-    let lost = matches!(
-        error,
-        ConnectionError::Tls(TlsError::Closed | TlsError::Io(_))
-            | ConnectionError::Login(LoginError::Closed | LoginError::Io(_))
-    );
-    if lost
-        && let Some(closed) = path_end.wait(REASON_LIMIT).await
-        && !closed.message.is_empty()
-    {
-        return Err(ConnectionError::PathLost(closed.message));
-    }
-    Err(error)
 }

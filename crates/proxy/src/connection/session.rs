@@ -15,6 +15,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
+use super::entering::Entered;
 use super::establish::Opened;
 use crate::backend::login::LoggedIn;
 use crate::backend::stream::Backend;
@@ -23,6 +24,7 @@ use crate::conversation::Conversation;
 use crate::farewell::farewell;
 use crate::frontend::stream::Frontend;
 use crate::relay::{Drain, End, REASON_LIMIT, Relay};
+use crate::sessions::Taken;
 use crate::target::Target;
 
 /// How long the database gets to take our goodbye.
@@ -36,20 +38,22 @@ pub(super) async fn run(
     thread: usize,
     drain: &Drain,
 ) -> CloseReason {
-    let Opened { startup, logged_in, server, mut path_end, place: _place, .. } = opened;
+    let Opened { startup, entered, welcomed, place: _place, .. } = opened;
+    let Entered { logged_in, server, route, mut path_end, .. } = entered;
     let LoggedIn { mut backend, excess, greeting, cancel_key, status, .. } = logged_in;
     let activity = Arc::default();
     let registered = cancel_key.map(|theirs| {
         let version = startup.effective_version();
         let activity = Arc::clone(&activity);
-        let meant = Meant { theirs, server, activity, path: Arc::clone(target) };
+        let path = Taken { target: Arc::clone(target), route };
+        let meant = Meant { theirs, server, activity, path };
         target.sessions.cancel_keys.register(meant, version)
     });
     let session = Session::new(startup.replication());
     let session = at_rest(session, status);
     let (mut frontend, early) = client.into_parts();
-    let greeting = match whole_greeting(&greeting, registered.as_ref().map(Registered::key), status)
-    {
+    let key = registered.as_ref().map(Registered::key);
+    let greeting = match whole_greeting(welcomed, &greeting, key, status) {
         Ok(greeting) => greeting,
         Err(error) => {
             warn!(target = target.name, %error, "the greeting cannot be encoded");
@@ -82,14 +86,18 @@ fn at_rest(mut session: Session, status: TransactionStatus) -> Session {
     session
 }
 
-/// `AuthenticationOk`, what the database told, our own cancel key, `ReadyForQuery`.
+/// `AuthenticationOk` unless the application has it, what the database told, our own cancel key,
+/// `ReadyForQuery`.
 fn whole_greeting(
+    welcomed: bool,
     told: &[u8],
     key: Option<&CancelKey>,
     status: TransactionStatus,
 ) -> Result<Bytes, MessageError> {
     let mut greeting = BytesMut::with_capacity(told.len() + 64);
-    greeting.put_slice(&AUTHENTICATION_OK);
+    if !welcomed {
+        greeting.put_slice(&AUTHENTICATION_OK);
+    }
     greeting.put_slice(told);
     if let Some(key) = key {
         greeting.put_slice(&backend_key_data(key)?);

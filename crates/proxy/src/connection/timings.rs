@@ -8,12 +8,16 @@ use tokio::time::Instant;
 
 use crate::error::ConnectionError;
 
-/// The phases that are over.
+/// The phases that are over. A phase that was tried again stands there several times.
 #[derive(Debug, Default)]
-pub(super) struct Timings(Vec<(Phase, Duration)>);
+pub(super) struct Timings {
+    passed: Vec<(Phase, Duration)>,
+    /// The one that failed last.
+    failed: Option<Phase>,
+}
 
 impl Timings {
-    /// Waits for a phase and records how long it took, for the metrics also if it fails.
+    /// Waits for a phase and records how long it took, also if it fails.
     ///
     /// Cancel safety: that of `work`; a dropped phase is not recorded.
     pub(super) async fn phase<T>(
@@ -26,7 +30,7 @@ impl Timings {
         let outcome = work.await;
         match &outcome {
             Ok(_) => self.passed(metrics, phase, began.elapsed()),
-            Err(error) => Self::failed(metrics, phase, began.elapsed(), error),
+            Err(_) => self.failed(metrics, phase, began.elapsed()),
         }
         outcome
     }
@@ -34,24 +38,26 @@ impl Timings {
     /// Records a phase that succeeded.
     pub(super) fn passed(&mut self, metrics: &TargetMetrics, phase: Phase, took: Duration) {
         metrics.phase(phase, PhaseOutcome::Ok, took);
-        self.0.push((phase, took));
+        self.passed.push((phase, took));
     }
 
-    /// Records a phase that failed, and the connection with it.
-    pub(super) fn failed(
-        metrics: &TargetMetrics,
-        phase: Phase,
-        took: Duration,
-        error: &ConnectionError,
-    ) {
+    /// Records a phase that failed. It may be tried again.
+    pub(super) fn failed(&mut self, metrics: &TargetMetrics, phase: Phase, took: Duration) {
         metrics.phase(phase, PhaseOutcome::Error, took);
-        metrics.connect_failed(phase, error.label());
+        self.failed = Some(phase);
+    }
+
+    /// Records that the connection failed, in the phase that failed last.
+    pub(super) fn gave_up(&self, metrics: &TargetMetrics, error: &ConnectionError) {
+        if let Some(phase) = self.failed {
+            metrics.connect_failed(phase, error.label());
+        }
     }
 }
 
 impl fmt::Display for Timings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, (phase, took)) in self.0.iter().enumerate() {
+        for (index, (phase, took)) in self.passed.iter().enumerate() {
             let space = if index == 0 { "" } else { " " };
             write!(f, "{space}{}={:.1}ms", phase.label(), took.as_secs_f64() * 1e3)?;
         }

@@ -31,12 +31,26 @@ impl ConnectionError {
                     .to_owned(),
             ),
             Self::Draining => Some("Connect again when pgferry has been restarted.".to_owned()),
-            Self::Credentials(_) => {
+            Self::Credentials(_) | Self::NoCredential => {
                 Some(format!("See [targets.{target}] credential in the configuration."))
+            }
+            Self::Certificate(_) => Some(format!(
+                "Check cert_file and key_file of [targets.{target}] credential; they are read anew \
+                 for each session."
+            )),
+            Self::TokenUnsafe => {
+                Some(format!("Set [targets.{target}] database.tls = \"verify-full\"."))
             }
             Self::CredentialsTimeout(_) => {
                 Some(limit("credentials", "Fetching the credential took too long."))
             }
+            Self::Trust(_) => Some(format!(
+                "Name the file with the right authority in [targets.{target}] database.ca_file."
+            )),
+            Self::StartupTimeout { .. } => Some(limit(
+                "startup",
+                "The database may be starting, resuming from a pause or overloaded.",
+            )),
             Self::Transport(error) => {
                 error.hint.clone().or_else(|| transport_hint(error.status, target))
             }
@@ -130,11 +144,19 @@ fn tls_hint(error: &TlsError, target: &str) -> String {
              and allows this path."
                 .to_owned()
         }
-        TlsError::Handshake(_) => {
+        TlsError::OurCertificate(_) => certificate_hint(target),
+        TlsError::NoAlpn | TlsError::Handshake(_) => {
             "pgferry speaks TLS 1.2 and 1.3; look into the database's log for its side of it."
                 .to_owned()
         }
     }
+}
+
+fn certificate_hint(target: &str) -> String {
+    format!(
+        "Check cert_file of [targets.{target}] credential: it may have expired, or be signed by an \
+         authority that is not in the server's ssl_ca_file."
+    )
 }
 
 fn login_hint(error: &LoginError, target: &str) -> Option<String> {
@@ -146,6 +168,15 @@ fn login_hint(error: &LoginError, target: &str) -> Option<String> {
             "Set [targets.{target}] database.tls = \"verify-full\", or let the server use \
              SCRAM-SHA-256."
         ),
+        LoginError::AsksForPassword { proof: "a token", .. } => {
+            "The role lacks rds_iam (GRANT rds_iam TO the user), or IAM authentication is off for this \
+             database (--enable-iam-database-authentication)."
+                .to_owned()
+        }
+        LoginError::AsksForPassword { .. } => {
+            "Let the server use cert for this user in pg_hba.conf.".to_owned()
+        }
+        LoginError::OurCertificate(_) => certificate_hint(target),
         LoginError::Unsupported(_) => {
             "Let the server use scram-sha-256 for this user in pg_hba.conf.".to_owned()
         }

@@ -1,20 +1,21 @@
 //! The certificate that a target shows to applications: the user's own, or one of the local CA.
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pgferry_config::{Listen, LocalIdentity};
 use pgferry_local_ca::{LocalCa, LocalCaError};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem};
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
 
 use super::tls::Shown;
+use crate::certificate::{self, CertificateError};
 
 /// TLS towards applications.
 pub(crate) struct LocalTls {
@@ -40,40 +41,9 @@ struct Issued {
 /// A certificate that cannot be shown. The user's fault, found at the start.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
-    /// A file cannot be read, or is no PEM.
-    #[error("{}: {source}", .file.display())]
-    Unreadable {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong with it.
-        source: pem::Error,
-    },
-    /// There is no certificate in the file for it.
-    #[error("cert_file: {} holds no certificate", .0.display())]
-    NoCertificate(PathBuf),
-    /// There is no key in the file for it, or an encrypted one.
-    #[error(
-        "key_file: {file} holds no private key that can be read; if it is encrypted, decrypt it \
-         with: openssl pkey -in {file} -out KEY",
-        file = .0.display()
-    )]
-    NoKey(PathBuf),
-    /// Key and certificate do not belong together.
-    #[error("key_file: {} is not the key of the first certificate in {}", .key.display(), .cert.display())]
-    Mismatch {
-        /// The key's file.
-        key: PathBuf,
-        /// The certificate's file.
-        cert: PathBuf,
-    },
-    /// TLS cannot be done with it.
-    #[error("{}: {source}", .file.display())]
-    Unusable {
-        /// The certificate's file.
-        file: PathBuf,
-        /// What rustls says.
-        source: rustls::Error,
-    },
+    /// The user's own.
+    #[error(transparent)]
+    Own(#[from] CertificateError),
     /// The local CA.
     #[error(transparent)]
     LocalCa(#[from] LocalCaError),
@@ -160,26 +130,9 @@ fn issue(
 }
 
 fn own(cert_file: &Path, key_file: &Path) -> Result<Shown, IdentityError> {
-    let unreadable = |source| IdentityError::Unreadable { file: cert_file.to_owned(), source };
-    let certificates = CertificateDer::pem_file_iter(cert_file)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(unreadable)?;
-    if certificates.is_empty() {
-        return Err(IdentityError::NoCertificate(cert_file.to_owned()));
-    }
-    let key = PrivateKeyDer::from_pem_file(key_file).map_err(|source| match source {
-        pem::Error::NoItemsFound => IdentityError::NoKey(key_file.to_owned()),
-        source => IdentityError::Unreadable { file: key_file.to_owned(), source },
-    })?;
-    let unusable = |source| match source {
-        rustls::Error::InconsistentKeys(_) => {
-            IdentityError::Mismatch { key: key_file.to_owned(), cert: cert_file.to_owned() }
-        }
-        source => IdentityError::Unusable { file: cert_file.to_owned(), source },
-    };
-    let provider = provider();
-    let certificate = CertifiedKey::from_der(certificates, key, &provider).map_err(unusable)?;
-    Shown::new(certificate, provider).map_err(unusable)
+    let certificate = certificate::read(cert_file, key_file)?;
+    Shown::new(certificate, provider())
+        .map_err(|source| CertificateError::of(source, cert_file, key_file).into())
 }
 
 fn provider() -> Arc<CryptoProvider> {

@@ -1,0 +1,244 @@
+//! A session at the database: one offer after the other, one try after the other, all within one
+//! limit.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use pgferry_credentials::{Attempt, Lease, Offer, Proof};
+use pgferry_pg::startup::StartupMessage;
+use pgferry_telemetry::Phase;
+use pgferry_transport::{CloseReason as PathEnd, Purpose};
+use tokio::time::{Instant, timeout};
+
+use super::restart::Restart;
+use super::timings::Timings;
+use super::waiting::Waiting;
+use crate::backend::dial::{Path, Wanted, dial};
+use crate::backend::identity::Identity;
+use crate::backend::login::{LoggedIn, LoginError, login};
+use crate::backend::route::Route;
+use crate::backend::stream::{Backend, Security};
+use crate::backend::tls::{Beginning, TlsError};
+use crate::error::ConnectionError;
+use crate::relay::REASON_LIMIT;
+use crate::socket::Socket;
+use crate::target::Target;
+
+/// Where a session is, and as whom.
+pub(super) struct Entered {
+    pub(super) user: String,
+    pub(super) logged_in: LoggedIn,
+    /// The server it is on.
+    pub(super) server: Identity,
+    /// The way there.
+    pub(super) route: Route,
+    pub(super) path_end: PathEnd,
+}
+
+/// What it takes to open one.
+pub(super) struct Entering<'a> {
+    pub(super) target: &'a Target,
+    pub(super) startup: &'a StartupMessage,
+    pub(super) label: &'a str,
+    pub(super) waiting: Waiting<'a>,
+    pub(super) timings: &'a mut Timings,
+}
+
+impl Entering<'_> {
+    /// Tries what it is offered until the database takes it. A refusal asks for the next offer; if
+    /// there is none, the database's own word is the answer.
+    ///
+    /// Cancel safety: none; dropping it gives the connection up.
+    pub(super) async fn run(&mut self) -> Result<Entered, ConnectionError> {
+        let target = self.target;
+        let user = String::from_utf8_lossy(self.startup.user());
+        let mut attempt = target.access.attempt(&user);
+        let mut restart = Restart::new(target.sessions.unsettled());
+        let mut refusal = ConnectionError::NoCredential;
+        while let Some(offer) = self.offer(&mut attempt).await? {
+            refusal = match self.with(&offer, &mut restart).await {
+                Err(error) if error.is_refusal() => error,
+                other => return other,
+            };
+            tracing::debug!(target = target.name, error = %refusal, "the credential was refused");
+        }
+        Err(refusal)
+    }
+
+    async fn offer(&mut self, attempt: &mut Attempt<'_>) -> Result<Option<Offer>, ConnectionError> {
+        let limit = self.target.limits.credentials;
+        let next = async {
+            let offer = timeout(limit, attempt.next()).await;
+            Ok(offer.map_err(|_| ConnectionError::CredentialsTimeout(limit))??)
+        };
+        self.phase(Phase::Credentials, next).await
+    }
+
+    /// Tries one offer for as long as the database says that it only is not ready.
+    async fn with(
+        &mut self,
+        offer: &Offer,
+        restart: &mut Restart,
+    ) -> Result<Entered, ConnectionError> {
+        loop {
+            let error = match self.enter(offer).await {
+                Ok(entered) => return Ok(entered),
+                Err(error) => error,
+            };
+            let Some(pause) = restart.pause_after(&error) else { return Err(error) };
+            // Spread out, so that clients of one database do not come back together.
+            let pause = pause.mul_f64(rand::random_range(1.0..1.25));
+            if !self.waiting.has_time_for(pause) {
+                return Err(error);
+            }
+            tracing::info!(target = self.target.name, %error, ?pause, "the database is not ready");
+            self.target.sessions.unsettle();
+            self.pause(pause).await?;
+        }
+    }
+
+    async fn pause(&mut self, pause: Duration) -> Result<(), ConnectionError> {
+        let pause = async {
+            tokio::time::sleep(pause).await;
+            Ok(())
+        };
+        self.waiting.during(Phase::Auth, pause).await
+    }
+
+    /// Path, TLS, login: each with its limit.
+    async fn enter(&mut self, offer: &Offer) -> Result<Entered, ConnectionError> {
+        let (target, lease) = (self.target, &offer.lease);
+        let route = target.routes.to(offer).await?;
+        if matches!(lease.proof, Proof::Token(_)) && route.tls.security() != Security::VerifiedFull
+        {
+            return Err(ConnectionError::TokenUnsafe);
+        }
+        let (backend, security, peer, mut path_end) = self.reach(&route, lease).await?;
+        let server = Identity::of(&backend, peer, &route.endpoint.host);
+        let login = server_login(target, &route, (backend, security), self.startup, lease);
+        let logged_in = self.login(explained(&mut path_end, login)).await?;
+        Ok(Entered { user: lease.user.clone(), logged_in, server, route, path_end })
+    }
+
+    /// Path and TLS: a second time where TLS without a request seems not to be understood.
+    async fn reach(
+        &mut self,
+        route: &Route,
+        lease: &Lease,
+    ) -> Result<(Backend, Security, Option<SocketAddr>, PathEnd), ConnectionError> {
+        let target = self.target;
+        let mut refused = None;
+        for beginning in route.tls.beginnings() {
+            let path = path(target, route, lease, self.label);
+            let Path { socket, mut closed, peer } = self.phase(Phase::Transport, path).await?;
+            let tls = explained(&mut closed, tls(target, route, socket, *beginning));
+            match self.phase(Phase::Tls, tls).await {
+                Ok((backend, security)) => {
+                    if *beginning == Beginning::Request {
+                        route.tls.not_directly();
+                    }
+                    return Ok((backend, security, peer, closed));
+                }
+                Err(ConnectionError::Tls(error)) if error.may_need_a_request() => {
+                    refused = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(refused.unwrap_or(TlsError::Closed).into())
+    }
+
+    async fn phase<T>(
+        &mut self,
+        phase: Phase,
+        work: impl Future<Output = Result<T, ConnectionError>>,
+    ) -> Result<T, ConnectionError> {
+        // Boxed, so that each future around it does not hold it twice.
+        let work = Box::pin(self.waiting.in_time(phase, work));
+        let work = self.timings.phase(&self.target.metrics, phase, work);
+        self.waiting.during(phase, work).await
+    }
+
+    /// Two phases, of which the first one ends where the credential was accepted.
+    async fn login(
+        &mut self,
+        login: impl Future<Output = Result<LoggedIn, ConnectionError>>,
+    ) -> Result<LoggedIn, ConnectionError> {
+        let metrics = &self.target.metrics;
+        let began = Instant::now();
+        let login = Box::pin(self.waiting.in_time(Phase::Auth, login));
+        let timings = &mut *self.timings;
+        let login = async {
+            let logged_in = login.await;
+            match &logged_in {
+                Ok(LoggedIn { authenticated_at, .. }) => {
+                    timings.passed(metrics, Phase::Auth, *authenticated_at - began);
+                    timings.passed(metrics, Phase::Parameters, authenticated_at.elapsed());
+                }
+                Err(_) => timings.failed(metrics, Phase::Auth, began.elapsed()),
+            }
+            logged_in
+        };
+        self.waiting.during(Phase::Auth, login).await
+    }
+}
+
+async fn path(
+    target: &Target,
+    route: &Route,
+    lease: &Lease,
+    client_label: &str,
+) -> Result<Path, ConnectionError> {
+    let (to, user, database) = (&route.dial, Some(lease.user.as_str()), route.database.as_deref());
+    let wanted = Wanted { to, database, user, purpose: Purpose::Session, client_label };
+    dial(target, &wanted).await.map_err(ConnectionError::Transport)
+}
+
+async fn tls(
+    target: &Target,
+    route: &Route,
+    socket: Socket,
+    beginning: Beginning,
+) -> Result<(Backend, Security), ConnectionError> {
+    let limit = target.limits.tls;
+    let certificate = target.certificate().await?;
+    let connected = timeout(limit, route.tls.connect(socket, beginning, certificate)).await;
+    Ok(connected.map_err(|_| ConnectionError::TlsTimeout(limit))??)
+}
+
+async fn server_login(
+    target: &Target,
+    route: &Route,
+    (backend, security): (Backend, Security),
+    startup: &StartupMessage,
+    lease: &Lease,
+) -> Result<LoggedIn, ConnectionError> {
+    let database = route.database.as_deref().map(str::as_bytes);
+    let startup = startup.for_backend(lease.user.as_bytes(), database).map_err(LoginError::from)?;
+    let limit = target.limits.server_login;
+    let logged_in = timeout(limit, login(backend, security, &startup, lease)).await;
+    Ok(logged_in.map_err(|_| ConnectionError::LoginTimeout(limit))??)
+}
+
+/// Puts the transport's own words in the place of a bare "connection closed", if it has any.
+async fn explained<T>(
+    path_end: &mut PathEnd,
+    work: impl Future<Output = Result<T, ConnectionError>>,
+) -> Result<T, ConnectionError> {
+    let error = match work.await {
+        Ok(done) => return Ok(done),
+        Err(error) => error,
+    };
+    let lost = matches!(
+        error,
+        ConnectionError::Tls(TlsError::Closed | TlsError::Io(_))
+            | ConnectionError::Login(LoginError::Closed | LoginError::Io(_))
+    );
+    if lost
+        && let Some(closed) = path_end.wait(REASON_LIMIT).await
+        && !closed.message.is_empty()
+    {
+        return Err(ConnectionError::PathLost(closed.message));
+    }
+    Err(error)
+}
