@@ -54,7 +54,11 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("pgferry-example-tcp", &["pgferry-transport-sdk"], &[]),
     ("pgferry-pg", &[], &[]),
     ("pgferry-config", &["pgferry-endpoint"], &[]),
-    ("pgferry-credentials", &["pgferry-aws"], &["pgferry-simulators", "pgferry-test-features"]),
+    (
+        "pgferry-credentials",
+        &["pgferry-aws", "pgferry-endpoint"],
+        &["pgferry-simulators", "pgferry-test-features"],
+    ),
     ("pgferry-aws", &["pgferry-endpoint"], &["pgferry-simulators", "pgferry-test-features"]),
     ("pgferry-endpoint", &[], &[]),
     ("pgferry-local-ca", &[], &[]),

@@ -158,7 +158,8 @@ fn access(target: &pgferry_config::Target) -> anyhow::Result<Access> {
         SecretSource::File(file) => Password::File(file.clone()),
         SecretSource::Literal(secret) => Password::Literal(secret.expose().into()),
     };
-    Ok(Access::new(location, Source::Password { user: user.clone(), password }))
+    let account = pgferry_aws::Aws::new().account(&pgferry_aws::Identity::default());
+    Ok(Access::new(location, Source::Password { user: user.clone(), password }, account))
 }
 
 /// Says what the user should know about targets that can be served.

@@ -157,7 +157,8 @@ impl Account {
         *self.current() = Arc::default();
     }
 
-    pub(crate) fn now(&self) -> SystemTime {
+    /// The time by the clock that signatures follow.
+    pub fn now(&self) -> SystemTime {
         self.0.clock.now()
     }
 

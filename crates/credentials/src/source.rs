@@ -1,8 +1,6 @@
 //! The closed set of places a credential can come from.
 
-use std::path::PathBuf;
-
-use crate::{Lease, Password, Proof};
+use crate::Password;
 
 /// Where pgferry's own credential for a database comes from.
 #[derive(Clone, Debug)]
@@ -14,43 +12,36 @@ pub enum Source {
         /// Its password.
         password: Password,
     },
-}
-
-/// A credential that cannot be had. The texts name places, never values.
-#[derive(Debug, thiserror::Error)]
-pub enum CredentialError {
-    /// The user's: a variable is not set.
-    #[error("the environment variable {0} is not set")]
-    MissingEnv(String),
-    /// The user's: a variable is set to nothing.
-    #[error("the environment variable {0} is empty")]
-    EmptyEnv(String),
-    /// The user's: a file is missing or may not be read.
-    #[error("{}: {source}", .file.display())]
-    Unreadable {
-        /// The file.
-        file: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
+    /// RDS IAM authentication: a token that is signed here, for the endpoint's own name and port.
+    Iam {
+        /// The database user, in the case it was made in.
+        user: String,
     },
-    /// The user's: the first line of a file is empty.
-    #[error("the first line of {} is empty", .0.display())]
-    EmptyFile(PathBuf),
-    /// The user's: PostgreSQL passwords are text.
-    #[error("{0} is not UTF-8")]
-    NotUnicode(String),
+    /// User and password from a secret of AWS Secrets Manager.
+    SecretsManager(Secret),
+    /// Aurora DSQL: a token that is signed here.
+    Dsql {
+        /// The database user: `admin` needs `dsql:DbConnectAdmin`, every other `dsql:DbConnect`.
+        user: String,
+    },
+    /// The application's own user and password.
+    Passthrough,
+    /// A TLS certificate, which whoever opens TLS has.
+    ClientCert {
+        /// The database user.
+        user: String,
+    },
 }
 
-impl Source {
-    /// Gives a lease for a new connection.
-    ///
-    /// Cancel safety: may be dropped at any time; nothing is half done. The caller sets the limit.
-    pub(crate) async fn resolve(&self, _client_user: &str) -> Result<Lease, CredentialError> {
-        match self {
-            Self::Password { user, password } => {
-                let proof = Proof::Password(password.read().await?);
-                Ok(Lease { user: user.clone(), proof, expires: None })
-            }
-        }
-    }
+/// Which secret, and how it is read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Secret {
+    /// Its ARN or name; absent, the one that RDS manages for the database.
+    pub id: Option<String>,
+    /// The database user, instead of the secret's.
+    pub user: Option<String>,
+    /// The key of the user in the secret's JSON, where it is not one of the usual.
+    pub user_key: Option<String>,
+    /// The key of the password in the secret's JSON, where it is not one of the usual.
+    pub password_key: Option<String>,
 }
