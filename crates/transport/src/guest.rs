@@ -289,7 +289,7 @@ impl Guest {
         if !self.standing().advance(Phase::Draining) {
             return;
         }
-        self.secrets.stop_asking();
+        self.secrets.end();
         for op in self.ops.waiting() {
             self.cancel(op);
         }
@@ -360,7 +360,7 @@ impl Drop for UnderWay {
 
 /// The time a plugin is given: a little less than there is, so that its own account of a timeout
 /// arrives before the host stops listening.
-fn told(remaining: Duration) -> Duration {
+pub(crate) fn told(remaining: Duration) -> Duration {
     remaining.saturating_sub((remaining / 10).min(Duration::from_millis(100)))
 }
 

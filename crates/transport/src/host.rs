@@ -229,14 +229,14 @@ extern "C" fn dial_cancel(ctx: *mut c_void, dial: u64) {
 
 extern "C" fn secret(
     ctx: *mut c_void,
-    _op: abi::Op,
+    op: abi::Op,
     name: abi::Str,
     callback: Option<abi::BytesCallback>,
     data: *mut c_void,
 ) {
     let reply = callback.map(|callback| SecretReply::new(callback, data));
     serve(ctx, (), |guest| match reply {
-        Some(reply) => guest.secret(String::from_utf8_lossy(bytes(name)).into_owned(), reply),
+        Some(reply) => guest.secret(op, String::from_utf8_lossy(bytes(name)).into_owned(), reply),
         None => guest.misbehaved("it asks for a secret without a callback"),
     });
 }

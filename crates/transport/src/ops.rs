@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::connection::{Closed, Connection};
 use crate::error::{Failure, OpenError};
@@ -207,6 +208,14 @@ impl Ops {
             State::Opening { terms, .. } => Some(*terms),
             State::Streaming { .. } => Some(otherwise),
             State::Creating { .. } | State::Cancelling { .. } | State::Abandoned => None,
+        }
+    }
+
+    /// When the open that somebody waits for has to be answered.
+    pub(crate) fn deadline(&self, op: u64) -> Option<Instant> {
+        match self.lock().get(&op)? {
+            State::Opening { terms, .. } => Some(terms.limits.deadline),
+            _ => None,
         }
     }
 

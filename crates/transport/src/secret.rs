@@ -1,5 +1,5 @@
-//! Secrets: those granted to an instance, or typed by a person; read when a plugin asks, wiped
-//! afterwards.
+//! Secrets: those granted to an instance, had from a service, or typed by a person; read when a plugin
+//! asks, wiped afterwards.
 
 use std::collections::BTreeMap;
 use std::ffi::c_void;
@@ -19,30 +19,54 @@ use crate::guest::Guest;
 use crate::plugin::borrow;
 use crate::standing::Phase;
 use crate::text::bounded;
-use crate::{Prompt, PromptError, SecretSource, Status};
+use crate::{InstanceSpec, Prompt, PromptError, SecretAnswer, SecretService, SecretSource, Status};
 
-type Value = Zeroizing<Vec<u8>>;
+pub(crate) type Value = Zeroizing<Vec<u8>>;
 
 /// The secrets granted to an instance, and whom to ask for others.
 pub(crate) struct Secrets {
     instance: String,
     granted: BTreeMap<String, SecretSource>,
+    service: Option<Arc<dyn SecretService>>,
     prompt: Option<Arc<dyn Prompt>>,
+    /// No person is asked any more.
     withdrawn: CancellationToken,
+    /// The instance is told to end.
+    over: CancellationToken,
 }
 
 impl Secrets {
-    pub(crate) fn new(
-        instance: String,
-        granted: BTreeMap<String, SecretSource>,
-        prompt: Option<Arc<dyn Prompt>>,
-    ) -> Self {
-        Self { instance, granted, prompt, withdrawn: CancellationToken::new() }
+    pub(crate) fn new(spec: &InstanceSpec) -> Self {
+        Self {
+            instance: spec.name.clone(),
+            granted: spec.secrets.clone(),
+            service: spec.service.clone(),
+            prompt: spec.prompt.clone(),
+            withdrawn: CancellationToken::new(),
+            over: CancellationToken::new(),
+        }
     }
 
-    /// Nobody is asked from now on.
+    /// No person is asked from now on.
     pub(crate) fn stop_asking(&self) {
         self.withdrawn.cancel();
+    }
+
+    /// As [`Self::stop_asking`], and what services are still busy with is given up.
+    pub(crate) fn end(&self) {
+        self.withdrawn.cancel();
+        self.over.cancel();
+    }
+
+    /// Cancelled when the instance ends.
+    pub(crate) fn over(&self) -> CancellationToken {
+        self.over.clone()
+    }
+
+    /// What a service has for a request. A grant of that name goes before it.
+    fn served(&self, request: &str) -> Option<SecretAnswer> {
+        let name = name(request);
+        if self.granted.contains_key(name) { None } else { self.service.as_ref()?.answer(name) }
     }
 
     /// Reads a secret, or asks for it: a request is a name, and after a line break words for a person.
@@ -86,11 +110,16 @@ impl Secrets {
 
     fn denied(&self, name: &str) -> Failure {
         let name = bounded(name.as_bytes(), 64);
+        let grant = if name.starts_with(AWS) {
+            "aws = {}, or what there is to say of profile and region,".to_owned()
+        } else {
+            format!("secrets.\"{name}\" = {{ env = \"…\" }} or {{ file = \"…\" }}")
+        };
         Failure::new(
             Status::Denied,
             format!(
-                "the secret \"{name}\" is not granted to the transport {}; grant it with \
-                 secrets.\"{name}\" = {{ env = \"…\" }} or {{ file = \"…\" }} in its configuration",
+                "the secret \"{name}\" is not granted to the transport {}; grant it with {grant} in \
+                 its configuration",
                 self.instance
             ),
         )
@@ -99,8 +128,16 @@ impl Secrets {
 
 impl Guest {
     /// Answers a plugin's request for a secret, exactly once.
-    pub(crate) fn secret(self: &Arc<Self>, name: String, reply: SecretReply) {
-        if self.phase() > Phase::Serving {
+    pub(crate) fn secret(self: &Arc<Self>, op: u64, name: String, reply: SecretReply) {
+        let serving = self.phase() <= Phase::Serving;
+        if let Some(answer) = self.secrets.served(&name) {
+            // Otherwise dropping the reply says why there is nothing.
+            if serving {
+                self.serve_secret(op, self::name(&name), answer, reply);
+            }
+            return;
+        }
+        if !serving {
             // The answer must not come after `destroy` returned, so it comes before this does.
             reply.answer(&self.secrets.read(&name));
             return;
@@ -130,13 +167,13 @@ impl SecretReply {
         Self { callback: Some((callback, UserData(data))), token: None }
     }
 
-    fn holding(self, token: TaskTrackerToken) -> Self {
+    pub(crate) fn holding(self, token: TaskTrackerToken) -> Self {
         let mut reply = self;
         reply.token = Some(token);
         reply
     }
 
-    fn answer(mut self, outcome: &Result<Value, Failure>) {
+    pub(crate) fn answer(mut self, outcome: &Result<Value, Failure>) {
         self.send(outcome);
     }
 
@@ -174,6 +211,14 @@ fn read_file(path: &Path) -> std::io::Result<Value> {
     Ok(value)
 }
 
+/// The name that a request begins with.
+fn name(request: &str) -> &str {
+    request.split_once('\n').map_or(request, |(name, _)| name)
+}
+
+/// What the names of AWS's secrets begin with.
+const AWS: &str = "aws:";
+
 const LONGEST: u64 = 1024 * 1024;
 
 #[cfg(test)]
@@ -185,7 +230,42 @@ mod tests {
     }
 
     fn asking(granted: BTreeMap<String, SecretSource>, prompt: Option<Arc<dyn Prompt>>) -> Secrets {
-        Secrets::new("prod-bastion".to_owned(), granted, prompt)
+        let spec =
+            InstanceSpec { secrets: granted, prompt, ..InstanceSpec::new("prod-bastion", "x") };
+        Secrets::new(&spec)
+    }
+
+    /// Has one secret, and says how often it was asked.
+    struct Once;
+
+    impl SecretService for Once {
+        fn answer(&self, name: &str) -> Option<SecretAnswer> {
+            let value = (name == "aws:credentials").then(|| Zeroizing::new(b"{}".to_vec()))?;
+            Some(Box::pin(std::future::ready(Ok(value))))
+        }
+
+        fn identity(&self) -> String {
+            String::new()
+        }
+    }
+
+    #[test]
+    fn a_grant_goes_before_a_service_and_a_service_before_a_person() {
+        let served = |granted: &str| {
+            let secrets = [(granted.to_owned(), SecretSource::Env("HOME".to_owned()))].into();
+            let service: Option<Arc<dyn SecretService>> = Some(Arc::new(Once));
+            let spec = InstanceSpec { secrets, service, ..InstanceSpec::new("x", "x") };
+            Secrets::new(&spec).served("aws:credentials\nfor a person").is_some()
+        };
+        assert!(served("other"));
+        assert!(!served("aws:credentials"));
+    }
+
+    #[test]
+    fn aws_credentials_that_are_not_granted_are_denied_with_the_key_that_grants_them() {
+        let failure = asking(BTreeMap::new(), None).read("aws:credentials").unwrap_err();
+        assert_eq!(failure.status, Status::Denied);
+        assert!(failure.message.contains("grant it with aws = {}"), "{}", failure.message);
     }
 
     /// Gives the question back as the answer, if there is a terminal.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::Prompt;
+use crate::{Prompt, SecretService};
 
 /// One transport instance to create.
 #[derive(Clone)]
@@ -26,6 +26,8 @@ pub struct InstanceSpec {
     pub config: Value,
     /// The secrets that the plugin may ask for, by the name it asks with.
     pub secrets: BTreeMap<String, SecretSource>,
+    /// Who has secrets that no variable or file holds, if the instance may have those.
+    pub service: Option<Arc<dyn SecretService>>,
     /// Whom to ask for a secret that is not granted, where the plugin has words for a person.
     pub prompt: Option<Arc<dyn Prompt>>,
     /// The instance through which this one dials.
@@ -47,6 +49,7 @@ impl InstanceSpec {
             sha256: None,
             config: Value::Object(serde_json::Map::new()),
             secrets: BTreeMap::new(),
+            service: None,
             prompt: None,
             via: None,
             max_concurrent_opens: Self::DEFAULT_OPENS,
@@ -62,16 +65,21 @@ impl InstanceSpec {
             sha256,
             config,
             secrets,
+            service,
             via,
             max_concurrent_opens,
             prompt: _,
         } = self;
+        let whose = |service: &Option<Arc<dyn SecretService>>| {
+            service.as_ref().map(|service| service.identity())
+        };
         *name == other.name
             && *kind == other.kind
             && *path == other.path
             && *sha256 == other.sha256
             && *config == other.config
             && *secrets == other.secrets
+            && whose(service) == whose(&other.service)
             && *via == other.via
             && *max_concurrent_opens == other.max_concurrent_opens
     }

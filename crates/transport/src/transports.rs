@@ -212,7 +212,7 @@ impl Workshop {
         let setup = Setup {
             name: spec.name.clone(),
             plugin,
-            secrets: Secrets::new(spec.name.clone(), spec.secrets.clone(), spec.prompt.clone()),
+            secrets: Secrets::new(spec),
             via,
             observer,
             runtime: self.runtime.clone(),

@@ -1,6 +1,5 @@
 //! What the checks work with: a loaded plugin, a runtime of its own, and a record of its mistakes.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::os::unix::net::UnixStream as StdStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -123,7 +122,7 @@ impl Bench {
         let setup = Setup {
             name: "check".to_owned(),
             plugin: Arc::clone(&self.plugin),
-            secrets: Secrets::new("check".to_owned(), BTreeMap::new(), None),
+            secrets: Secrets::new(&InstanceSpec::new("check", "check")),
             via: None,
             observer: Arc::clone(&observer),
             runtime: self.runtime.handle().clone(),

@@ -16,4 +16,5 @@ mod loading;
 #[cfg(test)]
 mod opening;
 #[cfg(test)]
+mod secret_service;
 mod services;

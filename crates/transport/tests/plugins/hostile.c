@@ -125,6 +125,8 @@ static void services(pgferry_instance *i, pgferry_op op, pgferry_str target) {
     h->secret(h->ctx, op, str("key"), on_secret, call(i, op));
   } else if (asked(target, "secret-other")) {
     h->secret(h->ctx, op, str("other"), on_secret, call(i, op));
+  } else if (asked(target, "secret-aws")) {
+    h->secret(h->ctx, op, str("aws:credentials"), on_secret, call(i, op));
   } else if (asked(target, "metric")) {
     h->metric_record(h->ctx, h->metric(h->ctx, PGFERRY_METRIC_COUNTER, str("tries_total"), str("Tries"), str(NULL)), 3);
     h->state(h->ctx, PGFERRY_STATE_DEGRADED, str("slow\nbastion"));
