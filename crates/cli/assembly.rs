@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use anyhow::Context as _;
+use pgferry_aws::Aws;
 use pgferry_config::{Credential, Listen, PasswordSource, Plan, SecretSource};
 use pgferry_credentials::{Access, Location, Password, Source};
 use pgferry_pg::Operation;
@@ -27,6 +28,8 @@ pub(crate) struct Parts {
     pub(crate) transports: Transports,
     pub(crate) targets: Vec<(Arc<Target>, Vec<Listen>)>,
     pub(crate) observer: Arc<observer::Transports>,
+    /// One for the whole process: what it has found serves every target and transport, over reloads.
+    pub(crate) aws: Aws,
     /// Where transports run: not on the relays' threads, and not on the one that accepts.
     pub(crate) runtime: Runtime,
 }
@@ -61,8 +64,10 @@ pub(crate) fn assemble(
         .map_err(internal)?;
     pgferry_transport_sdk::link(runtime.handle().clone());
     let observer = Arc::new(observer::Transports::new(&telemetry));
+    let aws = Aws::new();
+    let spec = |of| plugins::instance_spec(of, prompt, &aws);
     let transports = Transports::start(
-        plan.transports.iter().cloned().map(|of| plugins::instance_spec(of, prompt)).collect(),
+        plan.transports.iter().cloned().map(spec).collect(),
         &plugins::linked(),
         plugins::search_path(plugins),
         Arc::<observer::Transports>::clone(&observer),
@@ -75,7 +80,7 @@ pub(crate) fn assemble(
         .map_err(|error| Failure::new(Exit::Config, error))?;
     let followed: Vec<_> = targets.iter().map(|(target, _)| Arc::clone(target)).collect();
     observer.follow(&followed, |_| true);
-    Ok(Parts { plan, telemetry, transports, targets, observer, runtime })
+    Ok(Parts { plan, telemetry, transports, targets, observer, aws, runtime })
 }
 
 fn build_info() -> BuildInfo {

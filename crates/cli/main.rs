@@ -4,6 +4,7 @@
 mod admin;
 mod args;
 mod assembly;
+mod aws_secrets;
 mod child;
 mod config_check;
 mod config_origin;

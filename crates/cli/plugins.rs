@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use pgferry_aws::Aws;
 use pgferry_config::{SecretSource, Transport};
-use pgferry_transport::{Entry, InstanceSpec, Prompt, SearchPath};
+use pgferry_transport::{Entry, InstanceSpec, Prompt, SearchPath, SecretService};
 use pgferry_transport_abi::{ABI_MAJOR, ABI_MINOR};
 
 use crate::args::PluginDirectories;
+use crate::aws_secrets::AwsSecrets;
 
 /// The transports linked in.
 pub(crate) fn linked() -> Vec<(&'static str, Entry)> {
@@ -39,7 +41,12 @@ pub(crate) fn search_path(directories: &PluginDirectories) -> SearchPath {
 pub(crate) fn instance_spec(
     transport: Transport,
     prompt: Option<&Arc<dyn Prompt>>,
+    aws: &Aws,
 ) -> InstanceSpec {
+    let service = transport.aws.as_ref().map(|whose| {
+        let secrets: Arc<dyn SecretService> = Arc::new(AwsSecrets::of(aws, whose));
+        secrets
+    });
     let secrets: BTreeMap<_, _> = transport
         .secrets
         .into_iter()
@@ -59,6 +66,7 @@ pub(crate) fn instance_spec(
         sha256: transport.sha256,
         config: transport.config,
         secrets,
+        service,
         prompt: prompt.cloned(),
         via: transport.via,
         max_concurrent_opens: transport.max_opens,

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use pgferry_aws::Aws;
 use pgferry_config::{Found, Listen, Plan};
 use pgferry_proxy::{Bound, Server, Target};
 use pgferry_telemetry::{ReloadResult, Telemetry};
@@ -57,6 +58,7 @@ pub(crate) struct Serving {
     transports: Transports,
     targets: BTreeMap<String, Arc<Target>>,
     server: Server,
+    aws: Aws,
 }
 
 impl Serving {
@@ -66,6 +68,7 @@ impl Serving {
         telemetry: Telemetry,
         observer: Arc<observer::Transports>,
         origin: Origin,
+        aws: Aws,
     ) -> Result<Self, Failure> {
         let Draft { plan, transports, targets } = draft;
         let by_name = by_name(&targets);
@@ -76,7 +79,7 @@ impl Serving {
         // Whoever waits for the ready line may ask for the probes next.
         telemetry.health().started();
         announce(&plan, &server.bound());
-        Ok(Self { telemetry, observer, origin, plan, transports, targets: by_name, server })
+        Ok(Self { telemetry, observer, origin, plan, transports, targets: by_name, server, aws })
     }
 
     /// Reads the configuration again. If anything is wrong with it, that is logged, and nothing
@@ -105,6 +108,7 @@ impl Serving {
             telemetry: self.telemetry.clone(),
             transports: self.transports.clone(),
             targets: self.targets.clone(),
+            aws: self.aws.clone(),
         };
         // Files are read and plugins make instances: not on the thread that accepts.
         let draft = tokio::task::spawn_blocking(move || source.draft())
@@ -177,6 +181,7 @@ struct Source {
     telemetry: Telemetry,
     transports: Transports,
     targets: BTreeMap<String, Arc<Target>>,
+    aws: Aws,
 }
 
 impl Source {
@@ -184,7 +189,7 @@ impl Source {
     fn draft(self) -> Result<Draft, Failure> {
         let plan = self.origin.read()?;
         let prompt = assembly::terminal();
-        let spec = |transport| plugins::instance_spec(transport, Some(&prompt));
+        let spec = |transport| plugins::instance_spec(transport, Some(&prompt), &self.aws);
         let specs = plan.transports.iter().cloned().map(spec).collect();
         let transports =
             self.transports.succeed(specs).map_err(|error| Failure::new(Exit::Plugin, error))?;

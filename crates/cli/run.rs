@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use pgferry_aws::Aws;
 use pgferry_telemetry::Telemetry;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Builder;
@@ -22,7 +23,7 @@ pub(crate) fn run(run: &Run) -> Result<Exit, Failure> {
     raise_open_files();
     let origin = Origin::find(&run.config, &run.targets)?;
     let plan = origin.read()?;
-    let Parts { plan, telemetry, transports, targets, observer, runtime } =
+    let Parts { plan, telemetry, transports, targets, observer, aws, runtime } =
         assemble(plan, &run.plugins, Some(&terminal()))?;
     show_warnings(targets.iter().map(|(target, _)| target));
     let draft = Draft { plan, transports, targets };
@@ -30,7 +31,7 @@ pub(crate) fn run(run: &Run) -> Result<Exit, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Internal, error))?;
-    let outcome = control.block_on(serve(draft, telemetry, observer, origin));
+    let outcome = control.block_on(serve(draft, telemetry, observer, origin, aws));
     // A reload may be under way on it: nothing waits for that.
     control.shutdown_background();
     // Here, because a runtime must not be dropped on another one. Plugins may have threads of their
@@ -54,6 +55,7 @@ async fn serve(
     telemetry: Telemetry,
     observer: Arc<observer::Transports>,
     origin: Origin,
+    aws: Aws,
 ) -> Result<Exit, Failure> {
     let internal = |error: std::io::Error| Failure::new(Exit::Internal, error);
     // Before anything listens, so that a signal in between is not lost.
@@ -64,7 +66,7 @@ async fn serve(
     let _admin = admin::serve(&draft.plan, &telemetry).await?;
     let upkeep = telemetry.clone();
     tokio::spawn(async move { upkeep.upkeep_forever().await });
-    let mut serving = Serving::start(draft, telemetry.clone(), observer, origin).await?;
+    let mut serving = Serving::start(draft, telemetry.clone(), observer, origin, aws).await?;
     let hung_up = async {
         loop {
             // Several at once count as one, and one that comes during a reload starts another.

@@ -122,6 +122,12 @@ impl Account {
         Err(error)
     }
 
+    /// Where every service is asked instead of AWS's own endpoints, if that is set anywhere.
+    pub(crate) async fn endpoint_url(&self) -> Result<Option<String>, AwsError> {
+        let generation = self.generation();
+        Ok(self.loaded(&generation).await?.config.endpoint_url().map(str::to_owned))
+    }
+
     /// Credentials that hold for two minutes at least, unless their source has none that do.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ mod diagnosis;
 pub mod discovery;
 mod error;
 mod failure;
+mod handed;
 mod identity;
 mod load;
 mod profiles;
