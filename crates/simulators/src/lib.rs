@@ -12,8 +12,8 @@
 //!
 //! AWS is a model, for want of a real one to run: where it had to choose, it is the stricter.
 //!
-//! Start from [`Postgres`], [`Sshd`], [`FaultRelay`], [`Aws`] and [`IamDatabase`]; [`Authority`] issues the
-//! certificates.
+//! Start from [`Postgres`], [`Sshd`], [`FaultRelay`], [`Aws`], [`IamDatabase`] and [`SessionManager`];
+//! [`Authority`] issues the certificates.
 //!
 //! Every blocking wait takes a limit or has a documented one. The `start` functions panic with a
 //! full sentence, which is what a test wants; each has a `try_start` beside it for other callers.

@@ -15,6 +15,7 @@ pub use date::{parse_timestamp, timestamp};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 pub use refusal::Refusal;
 use sha2::{Digest as _, Sha256};
+pub(crate) use signer::presign_path;
 pub use signer::{presign, sign};
 
 mod canonical;

@@ -223,7 +223,8 @@ impl SessionManager {
         self.conditions().settings().lanes(direction).lose_data = count;
     }
 
-    /// How long agents rest after each message of data; 1 ms unless told otherwise.
+    /// How long agents take from one message of data to the next; 1.4 ms unless told otherwise, which
+    /// is what their sleep of 1 ms comes to. That makes 0.7 MB a second and session.
     pub fn agent_rest(&self, rest: Duration) {
         self.conditions().settings().rest = rest;
     }
@@ -249,6 +250,11 @@ impl SessionManager {
     /// that was called.
     pub fn stream_base(&self, base: &str) {
         self.conditions().settings().stream_base = Some(base.to_owned());
+    }
+
+    /// Whether stream addresses carry a signature, so that nobody else has to sign them, or may.
+    pub fn presign_streams(&self, on: bool) {
+        self.conditions().settings().presigned = on;
     }
 
     pub(crate) fn hole(&self) -> tokio::sync::watch::Receiver<bool> {

@@ -38,6 +38,17 @@ pub fn presign(
     parameters: &[(&str, &str)],
     credentials: &Credentials,
     (region, service): (&str, &str),
+    times: (u64, u64),
+) -> String {
+    presign_path((host, "/"), parameters, credentials, (region, service), times)
+}
+
+/// As [`presign`], of a path other than the root.
+pub(crate) fn presign_path(
+    (host, path): (&str, &str),
+    parameters: &[(&str, &str)],
+    credentials: &Credentials,
+    (region, service): (&str, &str),
     (now, expires): (u64, u64),
 ) -> String {
     let time = timestamp(now);
@@ -59,7 +70,7 @@ pub fn presign(
         .collect();
     let request = Request {
         method: "GET".to_owned(),
-        path: "/".to_owned(),
+        path: path.to_owned(),
         query: encoded.join("&"),
         headers: vec![("host".to_owned(), host.to_owned())],
         body: Vec::new(),

@@ -17,7 +17,7 @@ use tokio::{
 use self::{handshake::Agreed, receiver::Receiver};
 use super::{
     inventory::ManagedInstance,
-    message::{Broken, FLAG, Kind, Message, OUTPUT, SYN, random_id},
+    message::{Broken, FIN, FLAG, Kind, Message, SYN, random_id},
     record::SessionEnd,
     session::Session,
 };
@@ -26,6 +26,7 @@ mod handshake;
 mod inbox;
 mod mux;
 mod outbox;
+mod pen;
 mod plain;
 mod receiver;
 mod smux;
@@ -80,18 +81,6 @@ impl Channel {
         self.session.to_client(&message);
     }
 
-    /// Sends data as fast as an agent does.
-    async fn send_data(&self, data: &[u8]) {
-        self.session.room().await;
-        self.send(OUTPUT, data.to_vec());
-        let rest = self.session.conditions.settings().rest;
-        if rest.is_zero() {
-            tokio::task::yield_now().await;
-        } else {
-            tokio::time::sleep(rest).await;
-        }
-    }
-
     fn acknowledge(&self, receipt: Vec<u8>) {
         let (kind, flags, id) = (Kind::Acknowledge, ACKNOWLEDGE_FLAGS, random_id());
         let message = Message { kind, sequence: 0, flags, id, payload_type: 0, payload: receipt };
@@ -143,5 +132,4 @@ impl From<Broken> for SessionEnd {
 }
 
 const CONNECT_TO_PORT_ERROR: u32 = 3;
-/// SYN and FIN.
-const ACKNOWLEDGE_FLAGS: u64 = SYN | super::message::FIN;
+const ACKNOWLEDGE_FLAGS: u64 = SYN | FIN;

@@ -4,12 +4,15 @@
 
 use serde_json::{Value, json};
 
-use super::{SessionManager, record::SessionEnd, session::Session};
-use crate::aws::{
-    ACCOUNT,
-    call::{Incoming, Scheme},
-    principal::Principal,
-    reply::{Failure, Success},
+use super::{STREAM_QUERY, SessionManager, SessionState, record::SessionEnd, session::Session};
+use crate::{
+    aws::{
+        ACCOUNT,
+        call::{Incoming, Scheme},
+        principal::Principal,
+        reply::{Failure, Success},
+    },
+    sigv4::presign_path,
 };
 
 pub(crate) fn call(
@@ -73,10 +76,10 @@ impl Request<'_> {
         let record = session.record();
         match record.state {
             // No token: the client is to conclude that the session has timed out.
-            super::SessionState::Ended(SessionEnd::Expired | SessionEnd::Idle) => {
+            SessionState::Ended(SessionEnd::Expired | SessionEnd::Idle) => {
                 Ok(Success::Json(json!({"SessionId": id})))
             }
-            super::SessionState::Ended(_) => {
+            SessionState::Ended(_) => {
                 let message = format!("Session {id} is already terminated.");
                 Err(Failure::new(400, "DoesNotExistException", &message))
             }
@@ -104,17 +107,34 @@ impl Request<'_> {
     }
 
     fn opening(&self, session: &Session, called: &str) -> Success {
-        let base = self.manager.conditions().settings().stream_base.clone();
-        let base = base.unwrap_or_else(|| {
+        let settings = self.manager.conditions().settings();
+        let base = settings.stream_base.clone().unwrap_or_else(|| {
             let scheme = if self.scheme == Scheme::Https { "wss" } else { "ws" };
             format!("{scheme}://{called}")
         });
+        let presigned = settings.presigned;
+        drop(settings);
         let path = super::stream_path(&session.id);
+        let query = if presigned { self.presigned(&base, &path) } else { STREAM_QUERY.to_owned() };
         Success::Json(json!({
             "SessionId": session.id,
             "TokenValue": session.new_token(),
-            "StreamUrl": format!("{base}{path}?{}", super::STREAM_QUERY),
+            "StreamUrl": format!("{base}{path}?{query}"),
         }))
+    }
+
+    /// The parameters of a stream's address, signed.
+    fn presigned(&self, base: &str, path: &str) -> String {
+        let host = base.split_once("://").map_or(base, |(_, host)| host);
+        let parameters = crate::sigv4::pairs(STREAM_QUERY);
+        let texts = parameters.iter().map(|(name, value)| {
+            let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
+            (text(name), text(value))
+        });
+        let scope = (self.region, "ssmmessages");
+        let now = self.manager.conditions().clock.now();
+        let key = &self.caller.credentials;
+        presign_path((host, path), &texts.collect::<Vec<_>>(), key, scope, (now, PRESIGNED))
     }
 
     pub(super) fn text(&self, name: &str, longest: usize) -> Result<Option<&str>, Failure> {
@@ -150,8 +170,13 @@ pub(crate) fn data_channel(
     let id = request.path.strip_prefix(super::STREAM_PATH).unwrap_or_default();
     let arn = format!("arn:aws:ssm:{region}:{ACCOUNT}:session/{id}");
     caller.check("ssmmessages:OpenDataChannel", &arn)?;
-    if !request.body.is_empty() || !request.query.starts_with(super::STREAM_QUERY) {
+    if !request.body.is_empty() || !request.query.starts_with(STREAM_QUERY) {
         return Err(Failure::new(400, "BadRequest", "This is not the address given out."));
+    }
+    let presigned = request.query.contains("X-Amz-Signature=");
+    if presigned && request.header("authorization").is_some() {
+        let message = "Only one way of signing is allowed.";
+        return Err(Failure::new(400, "BadRequest", message));
     }
     let has = |name, value: &str| {
         request.header(name).is_some_and(|it| it.to_ascii_lowercase().contains(value))
@@ -179,3 +204,6 @@ pub(super) fn validation(message: &str) -> Failure {
     let message = format!("1 validation error detected: {message}");
     Failure::new(400, "ValidationException", &message)
 }
+
+/// How long a presigned address is good for, in seconds.
+const PRESIGNED: u64 = 300;

@@ -51,7 +51,7 @@ pub(super) enum How {
 pub(super) struct Settings {
     pub(super) names: HashMap<String, SocketAddr>,
     pub(super) forbidden: Vec<IpAddr>,
-    /// How long an agent rests after each message of data.
+    /// From one message of an agent's data to the next.
     pub(super) rest: Duration,
     pub(super) payload_limit: usize,
     /// Client messages of data a second.
@@ -59,6 +59,8 @@ pub(super) struct Settings {
     pub(super) idle_timeout: Duration,
     /// What stream addresses begin with, instead of the address that was called.
     pub(super) stream_base: Option<String>,
+    /// Whether stream addresses are signed by the service.
+    pub(super) presigned: bool,
     pub(super) towards_agent: Lanes,
     pub(super) towards_client: Lanes,
 }
@@ -161,11 +163,12 @@ impl Default for Settings {
         Self {
             names: HashMap::new(),
             forbidden: Vec::new(),
-            rest: Duration::from_millis(1),
+            rest: Duration::from_micros(1400),
             payload_limit: 1024,
             pace_limit: 1000,
             idle_timeout: Duration::from_mins(20),
             stream_base: None,
+            presigned: false,
             towards_agent: Lanes::default(),
             towards_client: Lanes::default(),
         }

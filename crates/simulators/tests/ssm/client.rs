@@ -163,6 +163,11 @@ impl Client {
         }
     }
 
+    /// How many messages have no receipt yet.
+    pub(crate) fn unacknowledged(&self) -> usize {
+        self.unacknowledged.len()
+    }
+
     /// Sends everything again that has no receipt.
     async fn repeat(&mut self) {
         for frame in self.unacknowledged.values().cloned().collect::<Vec<_>>() {

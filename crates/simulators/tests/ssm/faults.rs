@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use pgferry_simulators::{Direction, Disorder, SessionEnd, SessionState};
+use pgferry_simulators::{Direction, Disorder, Fault, SessionEnd, SessionState};
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -234,6 +234,50 @@ async fn publication_is_paused_and_started_in_the_old_layout() {
     for kind in ["pause_publication", "start_publication"] {
         assert_eq!(client.event().await, Event::Control(kind.to_owned(), String::new()));
     }
+}
+
+#[tokio::test]
+async fn a_database_that_does_not_read_stops_the_receipts_and_loses_nothing() {
+    // More than the agent and two sockets hold.
+    const FRAMES: usize = 2500;
+    const LENGTH: usize = 8000;
+    let (aws, target) = (aws(), Target::listen().await);
+    let mut client = Client::connect(&aws, &target.session(&aws)).await;
+    client.data(&frame(SYN, 3, b"")).await;
+    let mut there = target.accept().await;
+    let sessions = aws.session_manager();
+    sessions.pace_limit(usize::MAX);
+    sessions.payload_limit(LENGTH + 8);
+    for _ in 0..FRAMES {
+        client.send(1, &frame(PSH, 3, &[7; LENGTH])).await;
+    }
+    let mut receipts = 0;
+    while let Ok(Event::Receipt(_)) = timeout(Duration::from_secs(1), client.next()).await {
+        receipts += 1;
+    }
+    assert!((500..FRAMES).contains(&receipts), "{receipts}");
+    let all =
+        async { assert!(exactly(&mut there, FRAMES * LENGTH).await == [7; LENGTH].repeat(FRAMES)) };
+    let acknowledged = async {
+        while client.unacknowledged() > 0 {
+            client.next().await;
+        }
+    };
+    tokio::join!(all, acknowledged);
+    assert!(sessions.breaches().is_empty());
+}
+
+#[tokio::test]
+async fn faults_of_the_simulated_aws_meet_calls_and_websockets() {
+    let (aws, target) = (aws(), Target::listen().await);
+    aws.inject("ssm:StartSession", Fault::Throttle, 1);
+    let (status, body) =
+        call(&aws, aws.credentials(), "StartSession", &remote("db.internal", 5432));
+    assert_eq!((status, &body["__type"]), (400, &json!("ThrottlingException")));
+    aws.inject("ssmmessages:OpenDataChannel", Fault::Unavailable, 1);
+    let opening = target.session(&aws);
+    assert_eq!(dial_signed(&aws, &opening.url).await.err(), Some(503));
+    Client::connect(&aws, &opening).await;
 }
 
 #[tokio::test]

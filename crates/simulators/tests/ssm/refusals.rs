@@ -65,6 +65,21 @@ async fn a_stream_address_is_taken_as_given_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn a_presigned_address_is_dialled_without_another_signature() {
+    let aws = aws();
+    aws.session_manager().presign_streams(true);
+    let opening = session(&aws);
+    assert_eq!(dial_signed(&aws, &opening.url).await.err(), Some(400));
+    let altered = opening.url.replace("X-Amz-Signature=", "X-Amz-Signature=0");
+    assert_eq!(dial(&aws, &altered, None).await.err(), Some(403));
+    let socket = dial(&aws, &opening.url, None).await.unwrap();
+    let end = turned_away(socket, Message::text(open_message("x").to_string())).await;
+    assert_eq!(end.1, "OpenDataChannel: the token is not the session's");
+    aws.clock().advance(std::time::Duration::from_secs(301));
+    assert_eq!(dial(&aws, &opening.url, None).await.err(), Some(403));
+}
+
+#[tokio::test]
 async fn a_token_is_good_for_one_websocket_of_its_own_session_soon() {
     let aws = aws();
     let first = session(&aws);

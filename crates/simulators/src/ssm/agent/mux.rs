@@ -11,6 +11,7 @@ use super::{
     },
     Channel, Flag,
     handshake::KeepAlive,
+    pen::Pen,
     receiver::Receiver,
     streams,
 };
@@ -58,11 +59,12 @@ async fn send(
     channel: &Channel,
     mut from_mux: ReadHalf<DuplexStream>,
 ) -> Result<SessionEnd, SessionEnd> {
+    let mut pen = Pen::new(channel);
     let mut data = [0; LONGEST];
     loop {
         let read = from_mux.read(&mut data).await.map_err(|_| gone())?;
         let data = data.get(..read).filter(|data| !data.is_empty()).ok_or_else(gone)?;
-        channel.send_data(data).await;
+        pen.write(data).await;
     }
 }
 

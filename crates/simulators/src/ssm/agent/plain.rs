@@ -18,6 +18,7 @@ use super::{
     },
     Channel, Flag,
     mux::LONGEST,
+    pen::Pen,
     receiver::Receiver,
 };
 
@@ -73,9 +74,10 @@ async fn receive(
 
 /// Until the connection ends.
 async fn send(channel: &Channel, mut read: ReadHalf<'_>) {
+    let mut pen = Pen::new(channel);
     let mut data = [0; LONGEST];
     while let Ok(length @ 1..) = read.read(&mut data).await {
-        channel.send_data(data.get(..length).unwrap_or_default()).await;
+        pen.write(data.get(..length).unwrap_or_default()).await;
     }
 }
 
