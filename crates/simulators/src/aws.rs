@@ -47,8 +47,8 @@ mod sts;
 mod xml;
 
 /// STS, Secrets Manager, the Describe calls of RDS and EC2, Session Manager and the SSO portal on
-/// one loopback port, as strict as the real ones about who may call: every signature is verified, for this region and the right
-/// service, by a clock that tests can move.
+/// one loopback port, as strict as the real ones about who may call: every signature is verified,
+/// for this region and the right service, by a clock that tests can move.
 ///
 /// It serves plain HTTP, which `AWS_ENDPOINT_URL` allows, on a thread of its own. Dropping it closes
 /// the port and ends the connections.
