@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener};
 
-use pgferry_simulators::Aws;
+use pgferry_simulators::{Aws, Fault};
 use serde_json::json;
 
 use crate::child::Child;
@@ -111,6 +111,19 @@ fn a_name_that_does_not_exist_is_unreachable() {
     let (text, hint) = child.who().error("Unreachable");
     assert!(text.contains("its name was not resolved"), "{text}");
     assert!(hint.contains("region"), "{hint}");
+}
+
+#[test]
+fn silence_is_not_waited_for_for_ever() {
+    let aws = Aws::start();
+    aws.inject("sts:GetCallerIdentity", Fault::Hang, 3);
+    aws.inject("sts:AssumeRole", Fault::Hang, 3);
+    let mut child = Child::with_keys(&aws);
+    let (text, _) = child.ask("who", &json!({"impatient": true})).error("Unreachable");
+    assert_eq!(text, "AWS did not answer in time: sts:GetCallerIdentity failed (us-east-1)");
+    let role = json!({"role": "arn:aws:iam::123456789012:role/reader"});
+    let (text, _) = child.ask("who", &role).error("Unreachable");
+    assert_eq!(text, "AWS did not answer in time: sts:AssumeRole failed (us-east-1)");
 }
 
 #[test]
