@@ -17,13 +17,14 @@ main() {
     need "ssh" "makes keys, and checks the bastion" "$(on_path ssh-keygen)" "openssh-client"
     need "promtool" "checks the metrics page" "$(on_path promtool)" "prometheus"
     need "setpriv" "runs PostgreSQL as another user than root" "$(on_path setpriv)" "util-linux"
-    if [ -z "$packages" ]; then
-        echo "All tools are there."
-        return
+    need "pip" "fetches botocore, whose tokens pgferry's are compared with" "$(pip_found)" "python3-pip"
+    if [ -n "$packages" ]; then
+        command -v apt-get >/dev/null || fail "This is no Debian: install the equivalents of:$packages"
+        become_root
+        install_quietly
     fi
-    command -v apt-get >/dev/null || fail "This is no Debian: install the equivalents of:$packages"
-    become_root
-    install_quietly
+    "$(dirname "$0")/install-botocore.sh" >/dev/null
+    echo "All tools are there."
 }
 
 # need NAME PURPOSE FOUND PACKAGES
@@ -37,6 +38,10 @@ need() {
 on_path() {
     # An ordinary user's PATH leaves out the directories of servers.
     PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin command -v "$1" || true
+}
+
+pip_found() {
+    if python3 -m pip --version >/dev/null 2>&1; then echo "python3 -m pip"; fi
 }
 
 cargo_found() {

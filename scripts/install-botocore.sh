@@ -1,0 +1,53 @@
+#!/bin/sh
+# Puts botocore, the library under the AWS CLI, where tests find it, and prints the directory.
+#
+# Tests compare the tokens that pgferry signs with those it signs. It comes from PyPI, and nothing is
+# installed system-wide: PYTHONPATH names the directory. What is there already is not fetched again,
+# whoever put it there.
+
+set -eu
+cd "$(dirname "$0")/.."
+
+version=1.44.5
+needs="jmespath==1.1.0 python-dateutil==2.9.0.post0 six==1.17.0 urllib3==2.8.0"
+shared=/var/cache/pgferry
+own=${XDG_CACHE_HOME:-${HOME:-$PWD/target}/.cache}/pgferry
+
+main() {
+    for store in ${PGFERRY_MATRIX_DIR:-} "$shared" "$own"; do
+        if [ -e "$store/botocore/$version/botocore/__init__.py" ]; then
+            echo "$store/botocore/$version"
+            return
+        fi
+    done
+    # Root's home is closed to others, who may want to run the tests too.
+    if [ "$(id -u)" -eq 0 ]; then own=$shared; fi
+    install "${PGFERRY_MATRIX_DIR:-$own}/botocore"
+}
+
+# A half-made directory never takes the place of a whole one.
+install() {
+    python3 -m pip --version >/dev/null 2>&1 ||
+        fail "python3 is missing, or its pip: apt-get install python3-pip"
+    echo "Fetching botocore $version" >&2
+    mkdir -p "$1"
+    scratch=$(mktemp -d "$1/.new-XXXXXX")
+    trap 'rm -rf "$scratch"' EXIT
+    # shellcheck disable=SC2086 # a list of words
+    PIP_ROOT_USER_ACTION=ignore python3 -m pip --quiet --disable-pip-version-check install --no-deps --only-binary=:all: \
+        --target "$scratch/whole" "botocore==$version" $needs >&2 ||
+        fail "PyPI gave no botocore $version, or not what it needs"
+    chmod -R go+rX "$scratch/whole" "$1"
+    # Whoever was faster has made the same.
+    [ -e "$1/$version" ] || mv "$scratch/whole" "$1/$version"
+    rm -rf "$scratch"
+    trap - EXIT
+    echo "$1/$version"
+}
+
+fail() {
+    echo "$*" >&2
+    exit 1
+}
+
+main
