@@ -5,8 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use anyhow::Context as _;
 use pgferry_aws::Aws;
-use pgferry_config::{Credential, Listen, PasswordSource, Plan, SecretSource};
-use pgferry_credentials::{Access, Location, Password, Source};
+use pgferry_config::{Listen, Plan};
 use pgferry_pg::Operation;
 use pgferry_proxy::{Target, TargetParts};
 use pgferry_telemetry::{BuildInfo, PluginInfo, Settings, Telemetry};
@@ -14,6 +13,7 @@ use pgferry_transport::{PluginSource, Prompt, Transports};
 use tokio::runtime::{Builder, Runtime};
 use tracing::{info, warn};
 
+use crate::access::access;
 use crate::args::{ConfigFile, PluginDirectories};
 use crate::exit::{Exit, Failure};
 use crate::hex::hex;
@@ -76,7 +76,7 @@ pub(crate) fn assemble(
     .map_err(|error| Failure::new(Exit::Plugin, error))?;
     show_plugins(&telemetry, &transports, |_| false);
     telemetry.health().plugins_loaded();
-    let targets = targets(&plan, &telemetry, &transports, &BTreeMap::new())
+    let targets = targets(&plan, &telemetry, &transports, &aws, &BTreeMap::new())
         .map_err(|error| Failure::new(Exit::Config, error))?;
     let followed: Vec<_> = targets.iter().map(|(target, _)| Arc::clone(target)).collect();
     observer.follow(&followed, |_| true);
@@ -127,6 +127,7 @@ pub(crate) fn targets(
     plan: &Plan,
     telemetry: &Telemetry,
     transports: &Transports,
+    aws: &Aws,
     before: &BTreeMap<String, Arc<Target>>,
 ) -> anyhow::Result<Vec<(Arc<Target>, Vec<Listen>)>> {
     let limits = Arc::new(plan.limits.clone());
@@ -138,7 +139,7 @@ pub(crate) fn targets(
         let parts = TargetParts {
             metrics: telemetry.target(&target.name, &instance.plugin().name),
             health: telemetry.health().prospect(&target.name),
-            access: access(target)?,
+            access: access(target, aws),
             limits: Arc::clone(&limits),
             instance,
             before: before.get(&target.name).cloned(),
@@ -148,23 +149,6 @@ pub(crate) fn targets(
         targets.push((Arc::new(made), target.listen.clone()));
     }
     Ok(targets)
-}
-
-fn access(target: &pgferry_config::Target) -> anyhow::Result<Access> {
-    let endpoint = target.database.endpoint().context("only database.host is possible yet")?;
-    let location = Location::Host { host: endpoint.host, port: endpoint.port };
-    let Credential::Password { user, password: PasswordSource::Secret(password) } =
-        &target.credential
-    else {
-        anyhow::bail!("only passwords are possible yet");
-    };
-    let password = match password {
-        SecretSource::Env(name) => Password::Env(name.clone()),
-        SecretSource::File(file) => Password::File(file.clone()),
-        SecretSource::Literal(secret) => Password::Literal(secret.expose().into()),
-    };
-    let account = pgferry_aws::Aws::new().account(&pgferry_aws::Identity::default());
-    Ok(Access::new(location, Source::Password { user: user.clone(), password }, account))
 }
 
 /// Says what the user should know about targets that can be served.

@@ -35,10 +35,12 @@ impl SecretService for AwsSecrets {
     fn answer(&self, name: &str) -> Option<SecretAnswer> {
         let account = self.0.clone();
         match name {
-            CREDENTIALS => {
-                Some(Box::pin(async move { account.credentials_json().await.map_err(failure) }))
-            }
-            CONFIG => Some(Box::pin(async move { account.settings_json().await.map_err(failure) })),
+            CREDENTIALS => Some(Box::pin(async move {
+                account.credentials_json().await.map_err(|error| failure(&error))
+            })),
+            CONFIG => Some(Box::pin(async move {
+                account.settings_json().await.map_err(|error| failure(&error))
+            })),
             _ => None,
         }
     }
@@ -50,7 +52,7 @@ impl SecretService for AwsSecrets {
 
 /// In the contract's words. `CONFIG` is not among them: what is mended at AWS's files counts at once,
 /// and an instance that is disabled would not notice.
-fn failure(error: AwsError) -> SecretFailure {
+fn failure(error: &AwsError) -> SecretFailure {
     let status = match error.kind() {
         AwsErrorKind::AccessDenied { .. } => Status::Denied,
         AwsErrorKind::Unreachable | AwsErrorKind::Proxy => Status::Unreachable,

@@ -2,11 +2,12 @@
 //! setting with where it comes from.
 
 use clap::ArgMatches;
-use pgferry_config::{Database, Document, Origin, Plan, Setting, Transport, shown};
+use pgferry_config::{Document, Origin, Plan, Setting, Transport, shown};
 use serde_json::{Value, json};
 
 use crate::args::ConfigCheck;
 use crate::assembly::{self, Parts};
+use crate::config_credential;
 use crate::config_origin::{Row, flags};
 use crate::exit::{Exit, Failure};
 use crate::output;
@@ -136,22 +137,22 @@ impl Targets {
             let kind = layers.first().map_or("", |t| t.kind.as_str());
             let path: Vec<_> = layers.iter().map(|t| format!("{} ({})", t.name, t.kind)).collect();
             let beneath: Vec<_> = layers.iter().skip(1).map(|t| &t.name).collect();
-            let (host, port) = (target.database.location.to_string(), target.database.port);
-            let port = port.unwrap_or(Database::PORT);
+            let host = target.database.location.to_string();
+            let port = target.database.endpoint().map_or(target.database.port, |e| Some(e.port));
+            let after = port.map_or_else(String::new, |port| format!(":{port}"));
+            let credential = config_credential::Shown::of(target);
             let listen: Vec<_> = target.listen.iter().map(ToString::to_string).collect();
             let line = format!(
-                "  {}: {} -> {} -> {}:{}",
+                "  {}: {} -> {} -> {host}{after}",
                 target.name,
                 listen.join(", "),
                 path.join(" via "),
-                host,
-                port
             );
-            lines.push(shown(&line));
+            lines.extend([shown(&line), shown(&format!("    {}", credential.line()))]);
             targets.push(json!({
                 "name": target.name, "listen": listen, "transport": target.transport, "kind": kind,
                 "via": beneath,
-                "host": host, "port": port,
+                "host": host, "port": port, "credential": credential.json(),
             }));
         }
         Self { json: targets.into(), lines }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use pgferry_config::{Listen, Secret, Target};
+use pgferry_config::{Credential, Listen, Secret, Target};
 use zeroize::Zeroizing;
 
 /// What RFC 3986 calls unreserved stays; everything else is encoded, wherever it stands.
@@ -59,15 +59,36 @@ fn from_here(address: SocketAddr) -> SocketAddr {
 }
 
 /// The database that a session opens: the configured one, else the one that libpq would take for the
-/// database's own user, and not for the local one.
-pub(crate) fn database(target: &Target) -> &str {
-    target.database.name.as_deref().unwrap_or_else(|| user(target))
+/// database's own user, and not for the local one. Where a secret has that user, it is the one that
+/// every server has; a `dbname` in the secret goes before either.
+pub(crate) fn database(target: &Target) -> String {
+    match (&target.database.name, &target.credential) {
+        (Some(name), _) => name.clone(),
+        (None, Credential::SecretsManager { user: None, .. }) => "postgres".to_owned(),
+        (None, Credential::Passthrough) => inherited("PGDATABASE").unwrap_or_else(|| user(target)),
+        (None, _) => user(target),
+    }
 }
 
-/// The user that a session is for, as far as the configuration says it.
-pub(crate) fn user(target: &Target) -> &str {
-    target.credential.user().unwrap_or("postgres")
+/// The user that a client names. It counts for passthrough alone, and there it is whom libpq would
+/// take.
+pub(crate) fn user(target: &Target) -> String {
+    match &target.credential {
+        Credential::Passthrough => inherited("PGUSER")
+            .or_else(|| inherited("USER"))
+            .or_else(|| inherited("LOGNAME"))
+            .unwrap_or_else(|| LOCAL_USER.to_owned()),
+        credential => credential.user().unwrap_or(LOCAL_USER).to_owned(),
+    }
 }
+
+/// A variable of the caller's, unless it is empty: so libpq sees them.
+pub(crate) fn inherited(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Whom a client says it is where no other name is better. The database never sees it.
+pub(crate) const LOCAL_USER: &str = "pgferry";
 
 /// How a client speaks to a target's listener: unix sockets have no TLS.
 pub(crate) fn sslmode(target: &Target, place: &Place) -> &'static str {

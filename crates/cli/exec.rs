@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use pgferry_config::{Listen, LocalAuth, LocalPassword, Plan, Secret};
+use pgferry_config::{Credential, Listen, LocalAuth, LocalPassword, Plan, Secret, Target};
 use pgferry_proxy::Server;
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
@@ -16,15 +16,12 @@ use crate::args::LogFormat;
 use crate::args::client::{Exec, Session};
 use crate::assembly::{self, Parts};
 use crate::child::Child;
-use crate::conninfo::{self, ConnInfo, Place};
+use crate::conninfo::{self, ConnInfo, LOCAL_USER, Place};
 use crate::exit::{Exit, Failure};
 use crate::hex::hex;
 use crate::inherited::REMOVED;
 use crate::logging;
 use crate::run;
-
-/// Whom the client says it is. The database never sees it, and the listener takes any name.
-const LOCAL_USER: &str = "pgferry";
 
 /// How long sessions that the command has left behind may take to end in order.
 const GRACE: Duration = Duration::from_secs(1);
@@ -49,39 +46,59 @@ pub(crate) fn run_with(
     serve(parts, access, command)
 }
 
-/// The plan for this target alone, with one listener that only the returned password opens.
+/// The plan for this target alone, with one listener for the command.
 fn private(session: &Session) -> Result<(Plan, ConnInfo), Failure> {
     let invalid = |error| Failure::new(Exit::Config, error);
     let mut plan = assembly::load(&session.config)?;
     let target = plan.target(session.target.name.as_deref()).map_err(invalid)?;
     let name = target.name.clone();
-    let inherited = std::env::var("PGDATABASE").ok().filter(|name| !name.is_empty());
-    let database = match (&target.database.name, inherited) {
+    let database = match (&target.database.name, conninfo::inherited("PGDATABASE")) {
         (None, Some(inherited)) => inherited,
-        _ => conninfo::database(target).to_owned(),
+        _ => conninfo::database(target),
     };
-    let password = random_password();
+    let Login { user, password, local_auth } = Login::of(target);
     let place = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     for target in plan.targets.iter_mut().filter(|target| target.name == name) {
         target.listen = vec![Listen::Tcp(place)];
-        let password = LocalPassword::Generated(password.clone());
-        target.local_auth = LocalAuth::Scram { user: None, password };
+        target.local_auth = local_auth.clone();
         // The command reaches it over loopback, and knows nothing of certificates.
         target.local_tls = None;
     }
     plan.admin = None;
     let plan = plan.select(&[name]).map_err(invalid)?;
-    let user = LOCAL_USER.to_owned();
     Ok((
         plan,
         ConnInfo {
             place: Place::Tcp(place),
             user,
-            password: Some(password),
+            password,
             database,
             sslmode: conninfo::WITHOUT_TLS,
         },
     ))
+}
+
+/// How the command logs in to its listener.
+struct Login {
+    user: String,
+    password: Option<Secret>,
+    local_auth: LocalAuth,
+}
+
+impl Login {
+    /// With a password that nobody else has; unless it is the database that asks for one, which the
+    /// person has then.
+    fn of(target: &Target) -> Self {
+        if matches!(target.credential, Credential::Passthrough) {
+            let password = conninfo::inherited("PGPASSWORD").map(Secret::new);
+            let user = conninfo::user(target);
+            return Self { user, password, local_auth: LocalAuth::SameUser };
+        }
+        let generated = random_password();
+        let password = LocalPassword::Generated(generated.clone());
+        let local_auth = LocalAuth::Scram { user: None, password };
+        Self { user: LOCAL_USER.to_owned(), password: Some(generated), local_auth }
+    }
 }
 
 /// 256 bits, in characters that need no quotes anywhere.

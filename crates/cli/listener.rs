@@ -30,8 +30,8 @@ pub(crate) fn conninfo(
             (user.as_deref(), Some(Secret::new(text)))
         }
     };
-    let user = user.unwrap_or_else(|| conninfo::user(target)).to_owned();
-    let database = conninfo::database(target).to_owned();
+    let user = user.map_or_else(|| conninfo::user(target), str::to_owned);
+    let database = conninfo::database(target);
     let sslmode = conninfo::sslmode(target, &place);
     Ok(ConnInfo { place, user, password, database, sslmode })
 }

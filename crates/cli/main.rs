@@ -1,12 +1,14 @@
 //! The command line of pgferry. Everything it does is elsewhere: this crate reads the arguments,
 //! wires the parts together and turns what went wrong into an exit code.
 
+mod access;
 mod admin;
 mod args;
 mod assembly;
 mod aws_secrets;
 mod child;
 mod config_check;
+mod config_credential;
 mod config_origin;
 mod config_trust;
 mod conninfo;

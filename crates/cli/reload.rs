@@ -193,8 +193,9 @@ impl Source {
         let specs = plan.transports.iter().cloned().map(spec).collect();
         let transports =
             self.transports.succeed(specs).map_err(|error| Failure::new(Exit::Plugin, error))?;
-        let targets = assembly::targets(&plan, &self.telemetry, &transports, &self.targets)
-            .map_err(|error| Failure::new(Exit::Config, error))?;
+        let targets =
+            assembly::targets(&plan, &self.telemetry, &transports, &self.aws, &self.targets)
+                .map_err(|error| Failure::new(Exit::Config, error))?;
         Ok(Draft { plan, transports, targets })
     }
 }

@@ -173,7 +173,7 @@ impl Default for TransportChoice {
 #[derive(Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum Credential {
-    Password(Password),
+    Password(PasswordCredential),
     Iam {
         user: String,
     },
@@ -197,7 +197,7 @@ pub(crate) enum Credential {
 /// A user, and one place that its password is at.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Password {
+pub(crate) struct PasswordCredential {
     pub(crate) user: String,
     pub(crate) password_env: Option<String>,
     pub(crate) password_file: Option<PathBuf>,

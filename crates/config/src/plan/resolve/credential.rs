@@ -53,7 +53,7 @@ impl Resolver<'_> {
     fn password(
         &self,
         key: &str,
-        places: schema::Password,
+        places: schema::PasswordCredential,
     ) -> Result<(String, PasswordSource), ConfigError> {
         let path = |file: PathBuf| paths::resolve(self.base, &file);
         let file = |file: PathBuf| PasswordSource::Secret(SecretSource::File(path(file)));
