@@ -25,7 +25,7 @@ use tokio_tungstenite::{
     tungstenite::{
         Message as Frame, Utf8Bytes,
         handshake::derive_accept_key,
-        protocol::{CloseFrame, Role},
+        protocol::{CloseFrame, Role, WebSocketConfig},
     },
 };
 
@@ -66,7 +66,9 @@ fn opened(upgraded: Upgraded) -> Option<impl Future<Output = Socket>> {
     let parts = upgraded.downcast::<TokioIo<Stream>>().ok()?;
     let (stream, read) = (parts.io.into_inner(), parts.read_buf.to_vec());
     tcp(&stream).set_nodelay(true).ok();
-    Some(WebSocketStream::from_partially_read(stream, read, Role::Server, None))
+    // Each read clears its buffer first, however little comes.
+    let config = WebSocketConfig::default().read_buffer_size(READ_BUFFER);
+    Some(WebSocketStream::from_partially_read(stream, read, Role::Server, Some(config)))
 }
 
 fn tcp(stream: &Stream) -> &TcpStream {
@@ -287,6 +289,7 @@ impl Pace {
     }
 }
 
+const READ_BUFFER: usize = 8 * 1024;
 const OPEN_LIMIT: Duration = Duration::from_secs(10);
 const GOODBYE: Duration = Duration::from_secs(1);
 const PACE_SPAN: Duration = Duration::from_secs(2);

@@ -11,7 +11,11 @@ use serde_json::{Value, json};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
     WebSocketStream, client_async,
-    tungstenite::{Error, Message, client::IntoClientRequest as _, http::HeaderValue},
+    tungstenite::{
+        Error, Message,
+        client::IntoClientRequest as _,
+        http::{HeaderName, HeaderValue},
+    },
 };
 
 use crate::{
@@ -70,7 +74,7 @@ pub(crate) async fn dial(
         };
         sign(&mut signed, credentials, region, service, aws.clock().now());
         for (name, value) in signed.headers.into_iter().skip(1) {
-            let name = if name == "authorization" { "authorization" } else { name.leak() };
+            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
             request.headers_mut().insert(name, HeaderValue::from_str(&value).unwrap());
         }
     }

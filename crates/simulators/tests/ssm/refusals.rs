@@ -1,7 +1,7 @@
 //! Who is turned away, and in which words.
 
 use futures_util::SinkExt as _;
-use pgferry_simulators::{Aws, ManagedInstance};
+use pgferry_simulators::{Aws, ManagedInstance, sigv4::Credentials};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -100,6 +100,38 @@ async fn a_token_is_good_for_one_websocket_of_its_own_session_soon() {
     let rules: Vec<_> =
         aws.session_manager().breaches().into_iter().map(|breach| breach.rule).collect();
     assert_eq!(rules.len(), 4, "{rules:?}");
+}
+
+#[tokio::test]
+async fn a_session_belongs_to_the_client_that_came_first() {
+    let aws = aws();
+    let opening = session(&aws);
+    Client::connect(&aws, &opening).await;
+    let mut other = open_message(&resume(&aws, &opening.id).token);
+    other["ClientId"] = json!("00000000-66b4-4c1e-8a3c-0a0a0a0a0a0a");
+    let socket = dial_signed(&aws, &opening.url).await.unwrap();
+    let end = turned_away(socket, Message::text(other.to_string())).await;
+    let reason = "OpenDataChannel: the client's id is not the one it came with first";
+    assert_eq!(end, (1008, reason.to_owned()));
+}
+
+#[tokio::test]
+async fn temporary_keys_are_shown_with_their_token() {
+    let aws = aws();
+    let credentials =
+        aws.add_session("Ferry", std::time::Duration::from_hours(1), &["ssm:*", "ssmmessages:*"]);
+    let request = remote("127.0.0.1", 5432);
+    let (status, body) = crate::calls::call(&aws, &credentials, "StartSession", &request);
+    assert_eq!(status, 200, "{body}");
+    assert!(body["SessionId"].as_str().unwrap().starts_with("test-"), "{body}");
+    let url = body["StreamUrl"].as_str().unwrap();
+    let dialled = async |credentials: &Credentials| {
+        let signature = Signature { credentials, region: "us-east-1", service: "ssmmessages" };
+        dial(&aws, url, Some(signature)).await.err()
+    };
+    assert_eq!(dialled(&credentials).await, None);
+    let without = Credentials { session_token: None, ..credentials.clone() };
+    assert_eq!(dialled(&without).await, Some(403));
 }
 
 #[tokio::test]

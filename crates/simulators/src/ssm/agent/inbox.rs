@@ -1,6 +1,6 @@
 //! What an agent has received, put into order.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use super::super::message::{Broken, Message, digest};
 
@@ -10,7 +10,7 @@ pub(super) struct Inbox {
     expected: i64,
     early: BTreeMap<i64, Message>,
     /// Of the last messages seen, to notice copies that are none.
-    digests: VecDeque<(i64, [u8; 32])>,
+    digests: BTreeMap<i64, [u8; 32]>,
 }
 
 /// What is to be done with a message.
@@ -50,16 +50,12 @@ impl Inbox {
 
     fn check_copy(&mut self, message: &Message) -> Result<(), Broken> {
         let digest = digest(&message.payload);
-        let before = self.digests.iter().find(|(sequence, _)| *sequence == message.sequence);
-        match before {
-            Some((sequence, before)) if *before != digest => {
-                return Err(Broken(format!("message {sequence} twice with different payloads")));
-            }
-            Some(_) => return Ok(()),
-            None => self.digests.push_back((message.sequence, digest)),
+        let sequence = message.sequence;
+        if *self.digests.entry(sequence).or_insert(digest) != digest {
+            return Err(Broken(format!("message {sequence} twice with different payloads")));
         }
         if self.digests.len() > REMEMBERED {
-            self.digests.pop_front();
+            self.digests.pop_first();
         }
         Ok(())
     }
