@@ -50,7 +50,7 @@ impl Pgferry {
         let directory = tempfile::tempdir().expect("a directory");
         let file = write_config(directory.path(), config);
         let mut command = binary();
-        command.args(["run", "--log-level", "debug", "--config"]).arg(&file);
+        command.env("PGFERRY_LOG_LEVEL", "debug").args(["run", "--config"]).arg(&file);
         adjust(&mut command);
         let (process, log) = Process::run(&command, Grace::Terminate).expect("the binary starts");
         let mut started = Self { process, log, directory, targets: Vec::new(), admin: None };
