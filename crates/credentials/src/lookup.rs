@@ -27,6 +27,8 @@ pub(crate) struct Lookup {
     /// Whether logins need IAM authentication to be on.
     iam: bool,
     found: Arc<Shared<Found>>,
+    /// The secret of the cluster that the instance found belongs to.
+    of_cluster: Arc<Shared<String>>,
     moved: AtomicBool,
     asked: Mutex<Option<SystemTime>>,
 }
@@ -55,8 +57,9 @@ impl Lookup {
             Location::Instance { name, .. } => Some(Query::Instance(name.clone())),
             Location::Secret { .. } => None,
         };
+        let (found, of_cluster) = (Arc::default(), Arc::default());
         let (moved, asked) = (AtomicBool::new(false), Mutex::default());
-        Self { location, query, account, iam, found: Arc::default(), moved, asked }
+        Self { location, query, account, iam, found, of_cluster, moved, asked }
     }
 
     pub(crate) fn location(&self) -> &Location {
@@ -70,6 +73,7 @@ impl Lookup {
     /// The next who asks has RDS asked, if that was not a moment ago.
     pub(crate) fn moved(&self) {
         self.moved.store(true, Ordering::Release);
+        self.of_cluster.clear();
     }
 
     /// `None` where only the secret knows it.
@@ -94,19 +98,23 @@ impl Lookup {
         Ok(Some(Endpoint { host, port: port.unwrap_or(found.port), told: true }))
     }
 
-    /// The secret that RDS manages for the database.
+    /// The secret that RDS manages for the database: an instance's own, or else its cluster's.
+    ///
+    /// Cancel safety: safe.
     pub(crate) async fn managed_secret(&self) -> Result<String, CredentialError> {
         let found = self.found().await?;
-        let cluster = match (&found.secret_arn, &found.cluster) {
-            (None, Some(cluster)) => {
-                with_renewal(&self.account, || discovery::find_cluster(cluster, &self.account))
-                    .await?
-                    .secret_arn
-            }
-            _ => None,
+        let not_managed = CredentialError::NotManaged(self.location.to_string());
+        let cluster = match (found.secret_arn, found.cluster) {
+            (Some(secret), _) => return Ok(secret),
+            (None, Some(cluster)) => cluster,
+            (None, None) => return Err(not_managed),
         };
-        let not_managed = || CredentialError::NotManaged(self.location.to_string());
-        found.secret_arn.or(cluster).ok_or_else(not_managed)
+        let account = self.account.clone();
+        let ask = move || async move {
+            let ask = || discovery::find_cluster(&cluster, &account);
+            with_renewal(&account, ask).await?.secret_arn.ok_or(not_managed)
+        };
+        self.of_cluster.get_apart(|_| true, ask).await.map(|held| held.value)
     }
 
     /// What RDS tells, or has told if it cannot be asked again.

@@ -25,6 +25,8 @@ use version::{Raw, Version};
 
 /// So long a secret is believed without a look. A refusal has it looked at sooner.
 const KEPT: Duration = Duration::from_secs(870);
+/// So soon it is looked at again where that failed.
+const AGAIN: Duration = Duration::from_mins(1);
 /// The labels of versions. Source: `GetSecretValue` of the Secrets Manager API reference.
 const CURRENT: &str = "AWSCURRENT";
 const PENDING: &str = "AWSPENDING";
@@ -71,10 +73,11 @@ impl Secrets {
     /// A snapshot that is newer than `seen`, or any that is fresh if nothing has been seen.
     async fn fetch(&self, seen: u64, lookup: &Lookup) -> Result<Held<Snapshot>, CredentialError> {
         let account = lookup.account().clone();
-        let now = account.now();
+        let clock = account.clone();
+        // By the time of the judgement: what others have fetched meanwhile is not from the future.
         let usable = move |held: &Held<Snapshot>| {
-            let age = now.duration_since(held.value.fetched);
-            held.number > seen && age.is_ok_and(|age| age < KEPT)
+            let age = clock.now().duration_since(held.value.fetched);
+            held.number > seen && age.is_ok_and(|age| age < held.value.believed)
         };
         if let Some(held) = self.fetched.held().filter(&usable) {
             return Ok(held);
@@ -91,7 +94,8 @@ impl Secrets {
             refused: self.refused().clone(),
             before,
         };
-        self.fetched.get_apart(usable, move || Box::pin(fetch.run())).await
+        let fetch = move || Box::pin(fetch.run_or_go_on(seen == 0));
+        self.fetched.get_apart(usable, fetch).await
     }
 
     /// Remembers it for those who come later, as long as it is one that counts.
@@ -138,7 +142,27 @@ struct Fetch {
 }
 
 impl Fetch {
-    async fn run(self) -> Result<Snapshot, CredentialError> {
+    /// Where AWS cannot be asked, a secret that nobody has refused is believed for longer.
+    async fn run_or_go_on(self, unrefused: bool) -> Result<Snapshot, CredentialError> {
+        let error = match self.run().await {
+            Ok(snapshot) => return Ok(snapshot),
+            Err(error) => error,
+        };
+        let CredentialError::Aws(of_aws) = &error else { return Err(error) };
+        let no_answer = matches!(
+            of_aws.kind(),
+            AwsErrorKind::Unreachable | AwsErrorKind::Proxy | AwsErrorKind::Throttled
+        );
+        match self.before {
+            Some(before) if unrefused && no_answer => {
+                tracing::warn!(%error, "the secret was not fetched again: the last known serves");
+                Ok(Snapshot { fetched: self.account.now(), believed: AGAIN, ..before })
+            }
+            _ => Err(error),
+        }
+    }
+
+    async fn run(&self) -> Result<Snapshot, CredentialError> {
         let read = |raw| Version::read(raw, &self.wanted);
         let current = read(self.get(CURRENT).await?)?;
         let pending = if self.refused.contains(&current.id) {
@@ -159,6 +183,7 @@ impl Fetch {
         tracing::debug!(secret = self.id, version = current.id, "the secret is fetched");
         Ok(Snapshot {
             fetched: now,
+            believed: KEPT,
             pending: pending.filter(|pending| pending.id != current.id),
             current,
             changed,

@@ -39,11 +39,14 @@ pub(crate) enum Service {
     Dsql,
 }
 
+/// Host and port that a token is for.
+type Place = (String, u16);
+
 /// The tokens of one user.
 pub(crate) struct Tokens {
     service: Service,
     user: String,
-    signed: Mutex<HashMap<(String, u16), Arc<Shared<Token>>>>,
+    signed: Mutex<HashMap<Place, Arc<Shared<Token>>>>,
     contradiction_told: AtomicBool,
 }
 
@@ -80,11 +83,12 @@ impl Tokens {
         refused: u64,
         account: &Account,
     ) -> Result<Held<Token>, CredentialError> {
-        let now = account.now();
         let to = signed_for(self.service, endpoint, account.identity())?;
         self.tell_contradiction(&to);
         let key = (to.host.clone(), endpoint.port);
-        let usable = move |held: &Held<Token>| held.number > refused && held.value.holds(now);
+        let clock = account.clone();
+        let usable =
+            move |held: &Held<Token>| held.number > refused && held.value.holds(clock.now());
         let (service, user, port) = (self.service, self.user.clone(), endpoint.port);
         let account = account.clone();
         let sign = move || async move {
@@ -94,7 +98,7 @@ impl Tokens {
         self.of(key).get_apart(usable, sign).await
     }
 
-    fn of(&self, key: (String, u16)) -> Arc<Shared<Token>> {
+    fn of(&self, key: Place) -> Arc<Shared<Token>> {
         let mut signed = self.signed.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(signed.entry(key).or_default())
     }

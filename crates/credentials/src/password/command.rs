@@ -92,3 +92,6 @@ fn complain(program: &str, complaint: &[u8]) {
         tracing::warn!(program, "{}", line.escape_debug());
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -105,3 +105,6 @@ fn field(line: &[u8]) -> (Zeroizing<Vec<u8>>, Option<&[u8]>) {
 fn escaped(field: &str) -> String {
     field.replace('\\', "\\\\").replace(':', "\\:")
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,6 +22,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(8);
 #[derive(Clone)]
 pub(crate) struct Snapshot {
     pub(crate) fetched: SystemTime,
+    /// For how long, unless it is refused.
+    pub(crate) believed: Duration,
     pub(crate) current: Version,
     /// Looked for only once `current` has been refused, and None if it is the same.
     pub(crate) pending: Option<Version>,
@@ -115,3 +117,6 @@ impl Snapshot {
         self.managed || pending.is_some_and(recent) || self.changed.is_some_and(recent)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -164,3 +164,6 @@ impl Drop for Fields {
         }
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests;
