@@ -21,3 +21,7 @@ mod quote;
 pub use account::{Account, Aws};
 pub use error::{AwsError, AwsErrorKind};
 pub use identity::{AssumeRole, Identity};
+
+/// The start of the names under which the SDK logs, and the lowest level that may be shown of it: at
+/// `TRACE` it logs whole requests, with the token of an SSO session among the headers.
+pub const SDK_LOGS: (&str, tracing::Level) = ("aws", tracing::Level::DEBUG);

@@ -4,8 +4,12 @@ use std::io::BufRead as _;
 
 use aws_credential_types::Credentials;
 use pgferry_aws::discovery::{self, Found};
-use pgferry_aws::{Account, AssumeRole, Aws, AwsError, Identity};
+use pgferry_aws::{Account, AssumeRole, Aws, AwsError, Identity, SDK_LOGS};
 use serde_json::{Value, json};
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Stands before every answer: the test harness prints too.
 pub(crate) const MARK: &str = "answer: ";
@@ -19,6 +23,7 @@ async fn child() {
     if std::env::var_os("AWS_CONFIG_FILE").is_none() {
         return;
     }
+    log_everything();
     let aws = Aws::new();
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
         let question: Value = serde_json::from_str(&line).unwrap();
@@ -34,6 +39,16 @@ async fn child() {
     }
 }
 
+/// Everything that pgferry may show, the SDK's lines included, to the file that the parent names.
+fn log_everything() {
+    let Some(path) = std::env::var_os("LOG") else { return };
+    let file = std::sync::Mutex::new(std::fs::File::create(path).unwrap());
+    let log = tracing_subscriber::fmt().with_max_level(Level::TRACE).with_ansi(false);
+    let (sdk, level) = SDK_LOGS;
+    let filter = Targets::new().with_default(Level::TRACE).with_target(sdk, level);
+    log.with_writer(file).finish().with(filter).init();
+}
+
 async fn answer(aws: &Aws, question: &Value) -> Result<Value, AwsError> {
     let account = aws.account(&identity(question));
     if question["impatient"] == true {
@@ -44,6 +59,7 @@ async fn answer(aws: &Aws, question: &Value) -> Result<Value, AwsError> {
     Ok(match question["ask"].as_str().unwrap() {
         "who" => who(&account).await?.into(),
         "region" => account.region().await?.into(),
+        "secrets" => secrets(&account.credentials().await?),
         "credentials" => described(&account.credentials().await?),
         "many" => many(&account).await?.into(),
         "forget" => {
@@ -93,6 +109,13 @@ async fn many(account: &Account) -> Result<usize, AwsError> {
         keys.insert(task.await.unwrap()?.access_key_id().to_owned());
     }
     Ok(keys.len())
+}
+
+/// What nobody may log.
+fn secrets(credentials: &Credentials) -> Value {
+    let token = credentials.session_token().map(str::to_owned);
+    let secret = credentials.secret_access_key().to_owned();
+    token.into_iter().chain([secret]).collect()
 }
 
 fn described(credentials: &Credentials) -> Value {

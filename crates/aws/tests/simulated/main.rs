@@ -15,6 +15,7 @@ mod answers;
 mod child;
 mod denials;
 mod discovery;
+mod logs;
 mod network;
 mod sso;
 mod stranger;
