@@ -38,6 +38,8 @@ pub(super) struct State {
     pub(super) record: SessionRecord,
     token: Option<Token>,
     used_tokens: Vec<String>,
+    /// Those that were never used before a newer one was given out.
+    overtaken_tokens: Vec<String>,
     client_id: Option<String>,
     /// Counts the `WebSocket`s; the last one is the client.
     connection: u64,
@@ -53,6 +55,13 @@ struct Token {
     value: String,
     /// Unix seconds.
     ends: u64,
+}
+
+/// Why a `WebSocket` is not let in.
+pub(super) enum Refused {
+    Breach(Broken),
+    /// The client asked for a newer token meanwhile, which it may.
+    Overtaken,
 }
 
 /// What a `WebSocket` is to write next.
@@ -75,6 +84,7 @@ impl Session {
         let state = State {
             token: None,
             used_tokens: Vec::new(),
+            overtaken_tokens: Vec::new(),
             client_id: None,
             connection: 0,
             downlink: VecDeque::new(),
@@ -123,23 +133,26 @@ impl Session {
         let now = self.conditions.clock.now();
         self.update(|state| {
             state.used = now;
-            state.used_tokens.extend(state.token.take().map(|token| token.value));
+            state.overtaken_tokens.extend(state.token.take().map(|token| token.value));
             state.token = Some(Token { value: value.clone(), ends: now + TOKEN_LIFE });
         });
         value
     }
 
     /// Lets a `WebSocket` in. Returns its number, or why it is turned away.
-    pub(super) fn open(&self, shown: &str, client: &str, version: &str) -> Result<u64, Broken> {
+    pub(super) fn open(&self, shown: &str, client: &str, version: &str) -> Result<u64, Refused> {
         let now = self.conditions.clock.now();
         self.update(|state| {
-            let refused = |reason: &str| Err(Broken(reason.to_owned()));
+            let refused = |reason: &str| Err(Refused::Breach(Broken(reason.to_owned())));
             // Whoever comes late is still told why there is no session.
             if state.record.ended() && state.downlink.is_empty() {
                 return refused("the session has ended");
             }
             if state.used_tokens.iter().any(|used| used == shown) {
                 return refused("the token was used already");
+            }
+            if state.overtaken_tokens.iter().any(|token| token == shown) {
+                return Err(Refused::Overtaken);
             }
             match state.token.take_if(|token| token.value == shown) {
                 None => return refused("the token is not the session's"),

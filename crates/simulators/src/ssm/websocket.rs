@@ -33,7 +33,7 @@ use super::{
     conditions::{Conditions, Cut, How},
     message::{Broken, Kind, Message, OUTPUT},
     record::SessionEnd,
-    session::{Next, Session},
+    session::{Next, Refused, Session},
     version::Version,
 };
 use crate::aws::server::Stream;
@@ -131,13 +131,18 @@ async fn converse(
     let opened = match timeout(OPEN_LIMIT, read(reader, &mut hole)).await {
         Ok(Some(frame)) => open(&frame, session),
         Ok(None) => return End::Gone,
-        Err(_) => Err(Broken("no OpenDataChannel came".to_owned())),
+        Err(_) => Err(Refused::Breach(Broken("it did not come".to_owned()))),
     };
     let connection = match opened {
         Ok(connection) => connection,
-        Err(broken) => {
-            session.conditions.broken(&session.id, broken.clone());
-            return End::Close(POLICY, broken.0);
+        Err(Refused::Breach(Broken(reason))) => {
+            let words = format!("OpenDataChannel: {reason}");
+            session.conditions.broken(&session.id, Broken(words.clone()));
+            return End::Close(POLICY, words);
+        }
+        Err(Refused::Overtaken) => {
+            let words = "OpenDataChannel: a newer token was given out";
+            return End::Close(POLICY, words.to_owned());
         }
     };
     let _connected = Connected { session, connection };
@@ -245,8 +250,8 @@ async fn send(writer: &mut SplitSink<Socket, Frame>, session: &Session, connecti
 }
 
 /// Reads the first message and lets the client in, or says why not. Returns the connection.
-fn open(frame: &Frame, session: &Session) -> Result<u64, Broken> {
-    let broken = |reason: &str| Broken(format!("OpenDataChannel: {reason}"));
+fn open(frame: &Frame, session: &Session) -> Result<u64, Refused> {
+    let broken = |reason: &str| Refused::Breach(Broken(reason.to_owned()));
     let Frame::Text(text) = frame else {
         return Err(broken("the first message is not a text frame"));
     };
@@ -267,8 +272,7 @@ fn open(frame: &Frame, session: &Session) -> Result<u64, Broken> {
     if Version::parse(version).is_none() {
         return Err(broken("ClientVersion is not four numbers"));
     }
-    let opened = session.open(field("TokenValue")?, field("ClientId")?, version);
-    opened.map_err(|Broken(reason)| broken(&reason))
+    session.open(field("TokenValue")?, field("ClientId")?, version)
 }
 
 /// Counts the client's messages of data.

@@ -79,6 +79,7 @@ pub(crate) async fn dial(
         }
     }
     let stream = TcpStream::connect(aws.address()).await.unwrap();
+    stream.set_nodelay(true).unwrap();
     match timeout(LIMIT, client_async(request, stream)).await.unwrap() {
         Ok((socket, _)) => Ok(socket),
         Err(Error::Http(response)) => Err(response.status().as_u16()),
@@ -165,6 +166,18 @@ impl Client {
         for chunk in data.chunks(1024) {
             self.send(1, chunk).await;
         }
+    }
+
+    /// What the next answer to a ping says, whatever comes before it.
+    pub(crate) async fn pong(&mut self) -> String {
+        let found = async {
+            loop {
+                if let Message::Pong(text) = self.socket.next().await.unwrap().unwrap() {
+                    return String::from_utf8(text.to_vec()).unwrap();
+                }
+            }
+        };
+        timeout(LIMIT, found).await.unwrap()
     }
 
     /// How many messages have no receipt yet.

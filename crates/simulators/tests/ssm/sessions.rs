@@ -79,6 +79,42 @@ async fn a_resumed_session_goes_on_where_it_was() {
 }
 
 #[tokio::test]
+async fn cuts_under_load_cost_no_byte() {
+    let (aws, target) = (aws(), Target::listen().await);
+    let opening = target.session(&aws);
+    let mut client = Client::connect(&aws, &opening).await;
+    client.data(&frame(SYN, 3, b"")).await;
+    let mut there = target.accept().await;
+    let echo = tokio::spawn(async move {
+        let (mut read, mut write) = there.split();
+        tokio::io::copy(&mut read, &mut write).await
+    });
+    let sent: Vec<u8> = (0..25_000_u32).flat_map(u32::to_be_bytes).collect();
+    let sessions = aws.session_manager();
+    let mut received = Vec::new();
+    for (round, chunk) in sent.chunks(5000).enumerate() {
+        for part in chunk.chunks(1000) {
+            client.data(&frame(PSH, 3, part)).await;
+        }
+        // The cut falls among messages that are under way in both directions.
+        received.extend(client.frame().await.2);
+        if round % 2 == 0 {
+            sessions.reset_websockets();
+        } else {
+            sessions.close_websockets(1000, "Bye");
+        }
+        let token = resume(&aws, &opening.id).token;
+        client.resume(&aws, &Opening { token, ..opening.clone() }).await;
+    }
+    let missing = sent.len() - received.len();
+    received.extend(client.read(3, missing).await);
+    assert!(received == sent);
+    assert_eq!(sessions.sessions()[0].resumed, 20);
+    assert!(sessions.breaches().is_empty(), "{:?}", sessions.breaches());
+    echo.abort();
+}
+
+#[tokio::test]
 async fn the_flag_ends_a_session_without_a_receipt() {
     let (aws, target) = (aws(), Target::listen().await);
     let mut client = Client::connect(&aws, &target.session(&aws)).await;
