@@ -181,6 +181,12 @@ impl std::fmt::Display for WithoutRegion {
 }
 
 impl CredentialError {
+    /// Whether nobody could be asked just now: what is configured may be right.
+    pub fn is_outage(&self) -> bool {
+        use pgferry_aws::AwsErrorKind::{Proxy, Throttled, Unreachable};
+        matches!(self, Self::Aws(error) if matches!(error.kind(), Unreachable | Proxy | Throttled))
+    }
+
     /// What the person can do, as an imperative sentence without a full stop.
     pub fn hint(&self) -> Option<String> {
         Some(match self {

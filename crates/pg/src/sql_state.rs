@@ -21,6 +21,8 @@ impl SqlState {
     pub const FEATURE_NOT_SUPPORTED: Self = Self(*b"0A000");
     /// `invalid_parameter_value`: a startup parameter makes no sense.
     pub const INVALID_PARAMETER_VALUE: Self = Self(*b"22023");
+    /// `read_only_sql_transaction`: a change was asked of a server or transaction that takes none.
+    pub const READ_ONLY_SQL_TRANSACTION: Self = Self(*b"25006");
     /// `invalid_sql_statement_name`: unknown prepared statement.
     pub const INVALID_STATEMENT_NAME: Self = Self(*b"26000");
     /// `invalid_authorization_specification`: this user may not come in.
@@ -33,6 +35,8 @@ impl SqlState {
     pub const INVALID_CATALOG_NAME: Self = Self(*b"3D000");
     /// `too_many_connections`: a connection limit is reached.
     pub const TOO_MANY_CONNECTIONS: Self = Self(*b"53300");
+    /// `configuration_limit_exceeded`: a limit that was set is reached.
+    pub const CONFIGURATION_LIMIT_EXCEEDED: Self = Self(*b"53400");
     /// `program_limit_exceeded`: larger than a fixed limit.
     pub const PROGRAM_LIMIT_EXCEEDED: Self = Self(*b"54000");
     /// `query_canceled`: a cancel request or a timeout ended the statement.

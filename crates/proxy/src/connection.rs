@@ -1,5 +1,6 @@
 //! One connection's life: login here, a path, login there, relay, last words.
 
+mod ending;
 mod entering;
 mod establish;
 mod restart;
@@ -93,7 +94,7 @@ async fn refuse(
             target.health.failing(hop, error.label());
         }
     }
-    if let Some(report) = error.report(&target.name) {
+    if let Some(report) = error.report(&target.subject) {
         let origin = match error.blame() {
             Blame::Transport => Origin::Transport,
             Blame::Backend => Origin::Server,
@@ -101,6 +102,6 @@ async fn refuse(
         };
         target.metrics.error(Severity::Fatal, report.sql_state.as_str(), origin);
     }
-    farewell(frontend, &error.last_words(&target.name)).await;
+    farewell(frontend, &error.last_words(&target.subject)).await;
     error.close_reason()
 }

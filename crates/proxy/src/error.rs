@@ -1,6 +1,7 @@
 //! Everything that can end a connection before its session, as the application is told it.
 
 mod hint;
+mod subject;
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use pgferry_pg::{ErrorReport, SqlState};
 use pgferry_telemetry::{CloseReason, Phase};
 use pgferry_transport::{OpenError, Status};
 
+pub(crate) use self::subject::Subject;
 use crate::backend::login::LoginError;
 use crate::backend::tls::{TlsError, TrustError};
 use crate::certificate::CertificateError;
@@ -216,6 +218,7 @@ impl ConnectionError {
             Self::Refused(Refused::WrongPassword(_) | Refused::WrongUser(_)) => {
                 SqlState::INVALID_PASSWORD
             }
+            Self::Credentials(error) if error.is_outage() => SqlState::UNABLE_TO_CONNECT,
             Self::LocalLoginTimeout(_)
             | Self::Refused(_)
             | Self::Credentials(_)
@@ -285,7 +288,8 @@ impl ConnectionError {
     }
 
     /// What the application is told; `None` if nobody is there or it could not read it.
-    pub fn report(&self, target: &str) -> Option<ErrorReport> {
+    pub(crate) fn report(&self, about: &Subject) -> Option<ErrorReport> {
+        let target = &about.target;
         if matches!(
             self,
             Self::ClientGone | Self::LocalTls(_) | Self::Opening(StartupError::DirectTlsNotOffered)
@@ -298,21 +302,24 @@ impl ConnectionError {
             _ => format!("target \"{target}\": {}: {self}", self.hop()),
         };
         let report = ErrorReport::fatal(self.sql_state(), message);
-        Some(match self.hint(target) {
+        Some(match self.hint(about) {
             Some(hint) => report.with_hint(hint),
             None => report,
         })
     }
 
-    /// The bytes to send: the database's own error where it is about the application's request, a
-    /// report of ours otherwise.
-    pub(crate) fn last_words(&self, target: &str) -> Vec<u8> {
-        if let Self::Login(LoginError::Rejected { raw, .. }) = self
-            && self.blame() == Blame::Backend
-        {
-            return raw.to_vec();
+    /// The bytes to send: the database's own error where it is about the application's request, with a
+    /// hint where it has none and we know one; a report of ours otherwise.
+    pub(crate) fn last_words(&self, about: &Subject) -> Vec<u8> {
+        match self {
+            Self::Login(LoginError::Rejected { fields, raw }) if self.blame() == Blame::Backend => {
+                match self.hint(about) {
+                    Some(hint) => fields.with_hint(&hint).to_vec(),
+                    None => raw.to_vec(),
+                }
+            }
+            _ => self.report(about).map(|report| report.encode().to_vec()).unwrap_or_default(),
         }
-        self.report(target).map(|report| report.encode().to_vec()).unwrap_or_default()
     }
 }
 

@@ -18,6 +18,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use pgferry_pg::frame::{FrameError, Side};
 use pgferry_pg::session::Session;
+use pgferry_telemetry::TargetMetrics;
 use tokio::io::AsyncWrite;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
@@ -29,7 +30,6 @@ use crate::cancel_keys::Activity;
 use crate::clock::Clock;
 use crate::conversation::is_disconnect;
 use crate::frontend::stream::Frontend;
-use crate::target::Target;
 
 /// Bytes read at once. Larger reads cost fewer system calls; beyond this nothing is gained.
 const SCRATCH: usize = 128 * 1024;
@@ -58,6 +58,8 @@ pub(crate) enum End {
     ServerLost(Option<io::Error>),
     /// The database broke the protocol.
     ServerProtocol(FrameError),
+    /// The session was idle, and its server would have ended it soon.
+    Outlived,
     /// The session was idle when pgferry was told to stop.
     Drained,
     /// The session was busy, and its time is up.
@@ -86,6 +88,21 @@ pub(crate) struct Relay<'a> {
     /// From the database to the application.
     down: Pump,
     client_gone_limit: Duration,
+    lifetime: Option<Duration>,
+}
+
+/// What a session's relay needs to know besides its streams.
+pub(crate) struct Terms<'a> {
+    pub(crate) metrics: &'a TargetMetrics,
+    /// The relay thread it runs on.
+    pub(crate) thread: usize,
+    pub(crate) activity: Arc<Activity>,
+    /// How long the database may be silent when the application has closed.
+    pub(crate) client_gone: Duration,
+    /// After what time the session ends as soon as it is idle.
+    pub(crate) lifetime: Option<Duration>,
+    /// Is told when the database says for the first time that it takes no changes (25006).
+    pub(crate) on_read_only: &'a (dyn Fn() + Sync),
 }
 
 /// The direction to the database.
@@ -105,20 +122,20 @@ impl<'a> Relay<'a> {
         frontend: (&'a mut Frontend, Bytes),
         backend: (&'a mut Backend, Bytes),
         session: Session,
-        target: &'a Target,
-        thread: usize,
-        activity: Arc<Activity>,
+        terms: Terms<'a>,
     ) -> Self {
+        let Terms { metrics, thread, activity, client_gone, lifetime, on_read_only } = terms;
         Self {
             frontend: frontend.0,
             backend: backend.0,
             session,
-            meter: Meter::new(&target.metrics, thread, activity),
+            meter: Meter::new(metrics, thread, activity, on_read_only),
             clock: Clock::start(),
             up: Pump::new(Side::Frontend, frontend.1),
             up_state: Up::Flowing,
             down: Pump::new(Side::Backend, backend.1),
-            client_gone_limit: target.limits.client_gone,
+            client_gone_limit: client_gone,
+            lifetime,
         }
     }
 
@@ -131,6 +148,8 @@ impl<'a> Relay<'a> {
         let mut soft = pin!(drain.soft.cancelled());
         let mut hard = pin!(drain.hard.cancelled());
         let mut draining = false;
+        let mut outlived = false;
+        let mut lifetime = pin!(self.lifetime.map(tokio::time::sleep));
         let mut gone = pin!(None::<Sleep>);
         poll_fn(|cx| {
             draining = draining || soft.as_mut().poll(cx).is_ready();
@@ -145,6 +164,12 @@ impl<'a> Relay<'a> {
             if draining && self.session.is_idle() && self.between_messages() {
                 return Poll::Ready(End::Drained);
             }
+            if let Some(end) = lifetime.as_mut().as_pin_mut().filter(|_| !outlived) {
+                outlived = end.poll(cx).is_ready();
+            }
+            if outlived && self.session.is_idle() && self.between_messages() {
+                return Poll::Ready(End::Outlived);
+            }
             self.poll_client_gone(cx, gone.as_mut())
         })
         .await
@@ -153,6 +178,11 @@ impl<'a> Relay<'a> {
     /// Whether an error may be put into the stream to the application.
     pub(crate) fn can_speak(&self) -> bool {
         self.down.at_boundary()
+    }
+
+    /// Whether the database has ended the session because it stops itself.
+    pub(crate) fn server_stopped(&self) -> bool {
+        self.meter.server_stopped()
     }
 
     fn between_messages(&self) -> bool {
@@ -246,3 +276,6 @@ impl<'a> Relay<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,7 @@ use crate::backend::client_certificate::ClientCertificate;
 use crate::backend::route::Routes;
 use crate::backend::tls::TrustError;
 use crate::certificate::CertificateError;
+use crate::error::Subject;
 use crate::frontend::auth::{LocalAuth, LocalAuthError};
 use crate::frontend::identity::{self, IdentityError, LocalTls};
 use crate::sessions::Sessions;
@@ -20,6 +21,8 @@ use crate::sessions::Sessions;
 /// One database as an application sees it, ready to serve. Shared by its connections.
 pub struct Target {
     pub(crate) name: String,
+    /// What errors about it have to name.
+    pub(crate) subject: Subject,
     /// The ways to its endpoints.
     pub(crate) routes: Routes,
     pub(crate) instance: Arc<Instance>,
@@ -79,6 +82,7 @@ impl Target {
         }
         Ok(Self {
             name: plan.name.clone(),
+            subject: Subject::new(&plan.name, &plan.credential, &plan.database),
             routes,
             certificate: ClientCertificate::new(&plan.credential)?,
             local_auth: LocalAuth::new(&plan.local_auth)?,

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::typed;
 use crate::{Severity, SqlState};
 
 /// What an error or notice says. Reading tolerates everything: an error about an error helps nobody.
@@ -40,6 +41,17 @@ impl<B: AsRef<[u8]>> ErrorFields<B> {
     /// The code.
     pub fn sql_state(&self) -> Option<SqlState> {
         SqlState::parse(self.field(b'C')?)
+    }
+
+    /// The same `ErrorResponse` with a hint added, unless it has one.
+    pub fn with_hint(&self, hint: &str) -> Bytes {
+        let body = self.0.as_ref();
+        if self.field(b'H').is_some() {
+            return typed(b'E', body);
+        }
+        let fields = body.strip_suffix(b"\0").unwrap_or(body);
+        let hint = hint.replace('\0', "");
+        typed(b'E', &[fields, b"H", hint.as_bytes(), b"\0\0"].concat())
     }
 
     /// The message, as far as it is UTF-8.

@@ -44,6 +44,11 @@ impl Routes {
         Ok(Self { database: database.clone(), authorities, known: Mutex::default() })
     }
 
+    /// The database to open, where the configuration names one.
+    pub(crate) fn database(&self) -> Option<&str> {
+        self.database.name.as_deref()
+    }
+
     /// Sets up the TLS of an endpoint that is known before anybody connects.
     ///
     /// # Errors

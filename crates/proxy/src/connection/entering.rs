@@ -10,7 +10,7 @@ use pgferry_telemetry::Phase;
 use pgferry_transport::{CloseReason as PathEnd, Purpose};
 use tokio::time::{Instant, timeout};
 
-use super::restart::Restart;
+use super::restart::{Restart, is_lost};
 use super::timings::Timings;
 use super::waiting::Waiting;
 use crate::backend::dial::{Path, Wanted, dial};
@@ -52,7 +52,9 @@ impl Entering<'_> {
     pub(super) async fn run(&mut self) -> Result<Entered, ConnectionError> {
         let target = self.target;
         let user = String::from_utf8_lossy(self.startup.user());
-        let mut attempt = target.access.attempt(&user);
+        let theirs = String::from_utf8_lossy(self.startup.database());
+        let database = target.routes.database().unwrap_or(&theirs);
+        let mut attempt = target.access.attempt(&user).to_database(database);
         let mut restart = Restart::new(target.sessions.unsettled());
         let mut refusal = ConnectionError::NoCredential;
         while let Some(offer) = self.offer(&mut attempt).await? {
@@ -85,6 +87,9 @@ impl Entering<'_> {
                 Ok(entered) => return Ok(entered),
                 Err(error) => error,
             };
+            if is_lost(&error) {
+                self.target.access.moved();
+            }
             let Some(pause) = restart.pause_after(&error) else { return Err(error) };
             // Spread out, so that clients of one database do not come back together.
             let pause = pause.mul_f64(rand::random_range(1.0..1.25));

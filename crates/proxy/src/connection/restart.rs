@@ -59,6 +59,12 @@ impl Restart {
     }
 }
 
+/// Whether nobody answered, or not to the end: the endpoint may lead elsewhere now.
+pub(super) fn is_lost(error: &ConnectionError) -> bool {
+    matches!(sign(error), Sign::Lost)
+        || matches!(error, ConnectionError::Transport(error) if error.status == Status::Timeout)
+}
+
 enum Sign {
     NotReady,
     Lost,

@@ -4,26 +4,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
+use pgferry_endpoint::{Endpoint, Kind};
 use pgferry_pg::frame::Message;
 use pgferry_pg::message::backend::{AUTHENTICATION_OK, backend_key_data, ready_for_query};
 use pgferry_pg::message::frontend::TERMINATE;
 use pgferry_pg::message::{MessageError, TransactionStatus};
 use pgferry_pg::session::{Session, Tick};
-use pgferry_pg::{CancelKey, ErrorReport, SqlState};
+use pgferry_pg::{CancelKey, ErrorReport};
 use pgferry_telemetry::{CloseReason, Origin, Severity};
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
+use super::ending::{Lifetime, close_reason, report};
 use super::entering::Entered;
 use super::establish::Opened;
 use crate::backend::login::LoggedIn;
+use crate::backend::route::Route;
 use crate::backend::stream::Backend;
 use crate::cancel_keys::{Meant, Registered};
 use crate::conversation::Conversation;
 use crate::farewell::farewell;
 use crate::frontend::stream::Frontend;
-use crate::relay::{Drain, End, REASON_LIMIT, Relay};
+use crate::relay::{Drain, End, REASON_LIMIT, Relay, Terms};
 use crate::sessions::Taken;
 use crate::target::Target;
 
@@ -40,6 +43,8 @@ pub(super) async fn run(
 ) -> CloseReason {
     let Opened { startup, entered, welcomed, place: _place, .. } = opened;
     let Entered { logged_in, server, route, mut path_end, .. } = entered;
+    let lifetime = Lifetime::at(&route.endpoint.host);
+    let on_read_only = read_only_watch(target, &route);
     let LoggedIn { mut backend, excess, greeting, cancel_key, status, .. } = logged_in;
     let activity = Arc::default();
     let registered = cancel_key.map(|theirs| {
@@ -61,21 +66,45 @@ pub(super) async fn run(
         }
     };
     let sides = ((&mut frontend, early), (&mut backend, excess));
-    let mut relay = Relay::new(sides.0, sides.1, session, target, thread, activity);
+    let terms = Terms {
+        metrics: &target.metrics,
+        thread,
+        activity,
+        client_gone: target.limits.client_gone,
+        lifetime: lifetime.limit(),
+        on_read_only: &on_read_only,
+    };
+    let mut relay = Relay::new(sides.0, sides.1, session, terms);
     let end = relay.run(greeting, drain).await;
     let can_speak = relay.can_speak();
+    if relay.server_stopped() || matches!(end, End::ServerLost(_)) {
+        target.access.moved();
+        target.sessions.unsettle();
+    }
     drop(registered);
     let why = match &end {
         End::ServerLost(_) => path_end.wait(REASON_LIMIT).await.map(|closed| closed.message),
         _ => None,
     };
-    let report = report(&target.name, &end, why.as_deref());
+    let report = report(&target.name, &end, why.as_deref(), lifetime);
     say_goodbye(target, &mut frontend, &mut backend, &end, report.as_ref().filter(|_| can_speak))
         .await;
     if let Some(report) = report {
         note(target, &end, &report, can_speak);
     }
     close_reason(&end)
+}
+
+/// What to do when the database takes no changes. Where the endpoint is a writer's, it has become a
+/// reader in a failover, or an old address was kept: new sessions look for the writer anew.
+fn read_only_watch<'t>(target: &'t Target, route: &Route) -> impl Fn() + Sync + use<'t> {
+    let writer = matches!(Endpoint::parse(&route.endpoint.host).kind, Kind::Writer | Kind::Global);
+    move || {
+        if writer {
+            info!(target = target.name, "a writer takes no changes: it is looked up anew");
+            target.access.moved();
+        }
+    }
 }
 
 /// The session after the database's first `ReadyForQuery`, which went by before the relay.
@@ -104,48 +133,6 @@ fn whole_greeting(
     }
     greeting.put_slice(&ready_for_query(status));
     Ok(greeting.freeze())
-}
-
-/// What the application is told about an end that the database did not explain itself.
-fn report(target: &str, end: &End, why: Option<&str>) -> Option<ErrorReport> {
-    match end {
-        End::ClientClosed | End::ClientLost | End::ServerClosed => None,
-        End::ClientProtocol(error) => {
-            let message = format!("target \"{target}\": client: {error}");
-            Some(
-                ErrorReport::fatal(SqlState::PROTOCOL_VIOLATION, message)
-                    .with_hint("The application's driver is at fault; try another version of it."),
-            )
-        }
-        End::ServerProtocol(error) => {
-            let message = format!("target \"{target}\": session: from the server: {error}");
-            Some(ErrorReport::fatal(SqlState::PROTOCOL_VIOLATION, message).with_hint(
-                "Whether the last statement took effect is not known. Something on the way damages \
-                 what the database sends, or it is no PostgreSQL server.",
-            ))
-        }
-        End::ServerLost(error) => {
-            let why = match (why, error) {
-                (Some(why), _) if !why.is_empty() => why.to_owned(),
-                (_, Some(error)) => {
-                    format!("session: the connection to the database broke: {error}")
-                }
-                (_, None) => "session: the connection to the database was closed".to_owned(),
-            };
-            let message = format!("target \"{target}\": {why}");
-            Some(ErrorReport::fatal(SqlState::CONNECTION_FAILURE, message).with_hint(
-                "Whether the last statement or commit took effect is not known. Connect again: \
-                 pgferry opens a new path.",
-            ))
-        }
-        End::Drained | End::DrainedHard => {
-            let message = format!("target \"{target}\": session: pgferry is shutting down");
-            Some(
-                ErrorReport::fatal(SqlState::ADMIN_SHUTDOWN, message)
-                    .with_hint("Connect again when pgferry has been restarted."),
-            )
-        }
-    }
 }
 
 async fn say_goodbye(
@@ -177,19 +164,8 @@ async fn say_goodbye(
 fn note(target: &Target, end: &End, report: &ErrorReport, told: bool) {
     let origin = if matches!(end, End::ServerLost(_)) { Origin::Transport } else { Origin::Proxy };
     target.metrics.error(Severity::Fatal, report.sql_state.as_str(), origin);
-    if !matches!(end, End::Drained) {
+    if !matches!(end, End::Drained | End::Outlived) {
         // In the middle of a message nothing can be said: then the log alone has it.
         warn!(target = target.name, error = report.message, told, "session ended");
-    }
-}
-
-fn close_reason(end: &End) -> CloseReason {
-    match end {
-        End::ClientClosed => CloseReason::ClientClosed,
-        End::ClientLost => CloseReason::ClientLost,
-        End::ServerClosed => CloseReason::ServerClosed,
-        End::ServerLost(_) => CloseReason::TransportLost,
-        End::ClientProtocol(_) | End::ServerProtocol(_) => CloseReason::ProtocolError,
-        End::Drained | End::DrainedHard => CloseReason::Shutdown,
     }
 }

@@ -1,20 +1,25 @@
 //! What to do about an error: the HINT of each.
 
+mod rejected;
+
+use pgferry_credentials::CredentialError;
 use pgferry_transport::Status;
 
-use super::ConnectionError;
+use super::{ConnectionError, Subject};
 use crate::backend::login::LoginError;
 use crate::backend::tls::TlsError;
 use crate::frontend::auth::Refused;
 
 impl ConnectionError {
     /// The fix, where there is one to name.
-    pub(super) fn hint(&self, target: &str) -> Option<String> {
+    pub(super) fn hint(&self, about: &Subject) -> Option<String> {
+        let target = about.target.as_str();
         match self {
             Self::ClientGone
             | Self::Opening(_)
             | Self::ClientMessage(_)
             | Self::LocalTls(_)
+            | Self::NoCredential
             | Self::CancelTimeout(_) => None,
             Self::PathLost(_) => Some(
                 "Connect again: pgferry opens a new path. If that one breaks too, look into the log \
@@ -31,9 +36,7 @@ impl ConnectionError {
                     .to_owned(),
             ),
             Self::Draining => Some("Connect again when pgferry has been restarted.".to_owned()),
-            Self::Credentials(_) | Self::NoCredential => {
-                Some(format!("See [targets.{target}] credential in the configuration."))
-            }
+            Self::Credentials(error) => Some(credential_hint(error, target)),
             Self::Certificate(_) => Some(format!(
                 "Check cert_file and key_file of [targets.{target}] credential; they are read anew \
                  for each session."
@@ -60,7 +63,7 @@ impl ConnectionError {
                 "Something accepts connections at the database's address but does not answer: \
                  check host and port.",
             )),
-            Self::Login(error) => login_hint(error, target),
+            Self::Login(error) => login_hint(error, about),
             Self::LoginTimeout(_) => Some(limit(
                 "server_login",
                 "The database accepted the connection but is not ready: it may be starting, \
@@ -72,6 +75,17 @@ impl ConnectionError {
 
 fn limit(key: &str, what: &str) -> String {
     format!("{what} The limit is {key} in [limits].")
+}
+
+/// The error's own words, as a sentence, and where to look.
+fn credential_hint(error: &CredentialError, target: &str) -> String {
+    let place = format!("See [targets.{target}] credential in the configuration.");
+    let Some(fix) = error.hint() else { return place };
+    let mut letters = fix.chars();
+    match letters.next() {
+        Some(first) => format!("{}{}. {place}", first.to_uppercase(), letters.as_str()),
+        None => place,
+    }
 }
 
 /// For transports that give no hint of their own.
@@ -159,11 +173,10 @@ fn certificate_hint(target: &str) -> String {
     )
 }
 
-fn login_hint(error: &LoginError, target: &str) -> Option<String> {
+fn login_hint(error: &LoginError, about: &Subject) -> Option<String> {
+    let target = about.target.as_str();
     let hint = match error {
-        LoginError::Rejected { fields, .. } if fields.sql_state()?.class() == "28" => format!(
-            "The database refused pgferry's own credential: check [targets.{target}] credential."
-        ),
+        LoginError::Rejected { fields, .. } => return rejected::hint(fields, about),
         LoginError::CleartextRefused => format!(
             "Set [targets.{target}] database.tls = \"verify-full\", or let the server use \
              SCRAM-SHA-256."
@@ -187,7 +200,7 @@ fn login_hint(error: &LoginError, target: &str) -> Option<String> {
         LoginError::Closed | LoginError::Io(_) => {
             "Look into the database's log for the reason.".to_owned()
         }
-        LoginError::Rejected { .. } | LoginError::Protocol(_) | LoginError::TooMuch => return None,
+        LoginError::Protocol(_) | LoginError::TooMuch => return None,
     };
     Some(hint)
 }

@@ -19,18 +19,27 @@ pub(super) struct Meter<'a> {
     activity: Arc<Activity>,
     published: u64,
     fatal_seen: bool,
+    stopped: bool,
     backend_progress: bool,
+    on_read_only: Option<&'a (dyn Fn() + Sync)>,
 }
 
 impl<'a> Meter<'a> {
-    pub(super) fn new(target: &'a TargetMetrics, thread: usize, activity: Arc<Activity>) -> Self {
+    pub(super) fn new(
+        target: &'a TargetMetrics,
+        thread: usize,
+        activity: Arc<Activity>,
+        on_read_only: &'a (dyn Fn() + Sync),
+    ) -> Self {
         Self {
             target,
             queries: target.queries(thread),
             activity,
             published: 0,
             fatal_seen: false,
+            stopped: false,
             backend_progress: false,
+            on_read_only: Some(on_read_only),
         }
     }
 
@@ -66,6 +75,7 @@ impl<'a> Meter<'a> {
             Event::Error { severity, sql_state } => {
                 let code = sql_state.as_ref().map_or(UNKNOWN, SqlState::as_str);
                 self.error(*severity, code);
+                self.note(*severity, *sql_state);
             }
             // COMMIT and ROLLBACK are operations of their own already.
             Event::Transaction(_) => {}
@@ -82,6 +92,21 @@ impl<'a> Meter<'a> {
         self.target.error(severity, sql_state, Origin::Server);
     }
 
+    /// Signs that the endpoint leads elsewhere by now.
+    fn note(&mut self, severity: PgSeverity, sql_state: Option<SqlState>) {
+        match sql_state {
+            Some(SqlState::READ_ONLY_SQL_TRANSACTION) => {
+                if let Some(tell) = self.on_read_only.take() {
+                    tell();
+                }
+            }
+            Some(SqlState::ADMIN_SHUTDOWN | SqlState::CRASH_SHUTDOWN) => {
+                self.stopped |= severity != PgSeverity::Error;
+            }
+            _ => {}
+        }
+    }
+
     /// Lets cancel requests know whether a query runs, and which.
     pub(super) fn publish(&mut self, session: &Session) {
         let activity = session.activity();
@@ -94,6 +119,11 @@ impl<'a> Meter<'a> {
     /// Whether the database has said that it ends the session.
     pub(super) fn fatal_seen(&self) -> bool {
         self.fatal_seen
+    }
+
+    /// Whether it ends the session because it stops itself.
+    pub(super) fn server_stopped(&self) -> bool {
+        self.stopped
     }
 
     /// Whether the database has sent anything since the last call.
