@@ -184,7 +184,7 @@ fn a_whole_configuration_is_shown_as_text_and_as_json() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let shown = String::from_utf8(output.stdout).unwrap();
     assert!(shown.contains("the configuration is whole"), "{shown}");
-    let line = "  dev: 127.0.0.1:15432 -> dev (direct) -> dev.example:5432\n";
+    let line = "  dev: 127.0.0.1:15432 -> dev (direct) -> dev.example:5432\n    as app: the password in the configuration\n";
     assert!(shown.ends_with(line), "{shown}");
 
     let output = place.says(&["config", "check", "--json"], &text);
@@ -192,6 +192,7 @@ fn a_whole_configuration_is_shown_as_text_and_as_json() {
     assert_eq!(shown["targets"][0]["name"], "dev");
     assert_eq!(shown["targets"][0]["listen"][0], "127.0.0.1:15432");
     assert_eq!(shown["targets"][0]["port"], 5432);
+    assert_eq!(shown["targets"][0]["credential"]["from"], "the password in the configuration");
     assert!(!shown.to_string().contains("hunter2"));
 }
 
@@ -311,13 +312,7 @@ fn no_secret_is_in_the_log_at_its_finest() {
     guarded.local_auth = format!("{{ kind = \"scram\", password_file = {local:?} }}");
     targets += &guarded.to_string();
     let pgferry = Pgferry::start_with(&targets, |command| {
-        let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
-        *command = binary();
-        command.args(
-            arguments
-                .into_iter()
-                .map(|argument| if argument == "debug" { "trace".into() } else { argument }),
-        );
+        command.env("PGFERRY_LOG_LEVEL", "trace");
     });
     let mut secrets = vec!["a local password".to_owned()];
     for role in roles {
