@@ -40,7 +40,7 @@ impl Place {
     fn new() -> Self {
         let (aws, postgres) = (Aws::start(), Postgres::start());
         let database = IamDatabase::builder(&aws, &postgres).role("app_iam").start();
-        let keys = aws.add_session("person", Duration::from_secs(3600), &["*"]);
+        let keys = aws.add_session("person", Duration::from_hours(1), &["*"]);
         let token = keys.session_token.clone().expect("a session has a token");
         let mut secrets = vec![
             ("the secret access key", keys.secret_access_key.clone()),
