@@ -114,8 +114,6 @@ fn what_the_database_says_about_the_request_stays_and_may_get_a_hint() {
     let (message, hint) = told("3D000", absent, &named);
     assert_eq!(message, absent);
     assert!(hint.unwrap().contains("database.name of [targets.dev]"));
-    let hint = told("3D000", absent, &about(Kind::Dsql)).1.unwrap();
-    assert!(hint.contains("\"postgres\""), "{hint}");
     for (state, message) in
         [("53300", "sorry, too many clients already"), ("53400", "limit exceeded")]
     {

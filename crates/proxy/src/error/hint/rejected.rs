@@ -98,19 +98,12 @@ fn dsql(about: &Subject) -> String {
     )
 }
 
+/// The application's own choice needs no hint: the database's word stays as it is.
 fn no_database(about: &Subject) -> Option<String> {
     let target = &about.target;
-    match about.credential {
-        Kind::Dsql => Some(format!(
-            "Aurora DSQL has the database postgres alone: set [targets.{target}] database.name = \
-             \"postgres\"."
-        )),
-        _ if about.names_database => {
-            Some(format!("It is database.name of [targets.{target}] that names it."))
-        }
-        // The application's own choice: the database's word stays as it is.
-        _ => None,
-    }
+    about
+        .names_database
+        .then(|| format!("It is database.name of [targets.{target}] that names it."))
 }
 
 fn too_many(about: &Subject) -> String {
