@@ -107,6 +107,7 @@ const PLACES: &[&str] = &[
     "[targets.dev]\nxyzzy = 1",
     "transport = { kind = \"ssh\", host = \"b\", user = \"u\", agent = true, xyzzy = 1 }",
     "transport = { kind = \"exec\", command = [\"nc\"], xyzzy = 1 }",
+    "transport = { kind = \"ssm\", name = \"b\", xyzzy = 1 }",
     "transport = { kind = \"ssh\", secrets = { x = { xyzzy = 1 } } }",
 ];
 

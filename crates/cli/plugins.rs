@@ -16,6 +16,8 @@ pub(crate) fn linked() -> Vec<(&'static str, Entry)> {
     vec![
         #[cfg(feature = "ssh")]
         ("ssh", pgferry_transport_ssh::entry()),
+        #[cfg(feature = "ssm")]
+        ("ssm", pgferry_transport_ssm::entry()),
     ]
 }
 

@@ -128,6 +128,20 @@ const RULES: &[(&str, Rule)] = &[
     ("ssh.keepalive_max", Harmless),
     ("ssh.idle_timeout", Harmless),
     ("ssh.sessions_per_connection", Harmless),
+    ("ssm.instance", Harmless),
+    ("ssm.name", Harmless),
+    ("ssm.tags.*", Harmless),
+    ("ssm.document", Harmless),
+    ("ssm.reason", Harmless),
+    ("ssm.max_sessions", Harmless),
+    ("ssm.open_ahead", Harmless),
+    ("ssm.idle_timeout", Harmless),
+    ("ssm.keep_alive", Always("keeps sessions alive beyond your organisation's idle timeout:")),
+    ("ssm.resume_for", Harmless),
+    ("ssm.boot_wait", Harmless),
+    ("ssm.messages_per_second", Harmless),
+    ("ssm.messages_endpoint", Always("sends your sessions to another address:")),
+    ("ssm.sign", Harmless),
 ];
 
 /// Every power that the entries of a file ask for, by line. `tree` is the directory of the file.
@@ -170,6 +184,7 @@ impl Judge<'_> {
                 "may log in with your ssh keys and agent, as your ~/.ssh/config says (it has not all \
                  of key_file, agent = false and ssh_config = false):"
             }
+            Some(Kind) if value == "ssm" => "starts sessions with your AWS credentials:",
             Some(Kind) => "runs other code, with settings of its choice:",
             Some(Reachable) => "listens where other machines can connect:",
             Some(Harmless) | None => "does something that is not known to be harmless:",

@@ -1,0 +1,178 @@
+//! The calls of Systems Manager.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_ssm::Client;
+use aws_sdk_ssm::config::retry::RetryConfig;
+use aws_sdk_ssm::config::timeout::TimeoutConfig;
+use aws_sdk_ssm::config::{
+    BehaviorVersion, IdentityCache, Region, RuntimeComponents, SharedHttpClient,
+};
+use aws_sdk_ssm::operation::start_session::StartSessionOutput;
+use aws_sdk_ssm::types::InstanceInformationStringFilter;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider as TlsProvider, TlsContext};
+use aws_smithy_http_client::{Builder, Connector};
+use pgferry_transport_sdk::Error;
+
+use crate::account::{Account, Keys, Provider};
+use crate::config::Config;
+use crate::destination::Destination;
+use crate::environment::Environment;
+use crate::failure::{Action, CallError};
+use crate::proxy::Proxy;
+use crate::roots::Roots;
+
+/// The calls, with the account they are made in.
+pub(crate) struct Calls {
+    client: Client,
+    region: String,
+}
+
+/// A session that the service has started, or goes on with.
+pub(crate) struct Ticket {
+    pub(crate) session: String,
+    /// Good for one dial, soon. A secret.
+    pub(crate) token: String,
+    pub(crate) url: String,
+}
+
+impl Calls {
+    /// Makes no call.
+    ///
+    /// Errors: denied, about certificates or the proxy.
+    pub(crate) fn new<E: Environment>(
+        account: &Account,
+        roots: &Roots,
+        proxy: Option<&Proxy>,
+        keys: Arc<Keys<E>>,
+    ) -> Result<Self, Error> {
+        let proxy = proxy.map(Proxy::for_calls).transpose()?;
+        let mut builder = aws_sdk_ssm::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(account.region.clone()))
+            .http_client(http_client(roots.context()?, proxy))
+            .credentials_provider(Provider(keys))
+            .identity_cache(IdentityCache::no_cache())
+            .timeout_config(timeouts())
+            .retry_config(retries());
+        if let Some(url) = &account.endpoint_url {
+            builder = builder.endpoint_url(url);
+        }
+        Ok(Self { client: Client::from_conf(builder.build()), region: account.region.clone() })
+    }
+
+    /// Starts a session to `to` on the managed node `node`.
+    pub(crate) async fn start(
+        &self,
+        node: &str,
+        to: &Destination,
+        config: &Config,
+    ) -> Result<Ticket, CallError> {
+        let mut call = self
+            .client
+            .start_session()
+            .target(node)
+            .document_name(config.document())
+            .reason(config.reason())
+            .parameters("portNumber", vec![to.port.to_string()]);
+        if config.forwards() {
+            call = call.parameters("localPortNumber", vec!["0".to_owned()]);
+        }
+        if config.names_host() {
+            call = call.parameters("host", vec![to.host.clone()]);
+        }
+        let started = call.send().await.map_err(|error| self.failed(Action::Start, &error))?;
+        let StartSessionOutput { session_id, token_value, stream_url, .. } = started;
+        match (session_id, token_value, stream_url) {
+            (Some(session), Some(token), Some(url)) => Ok(Ticket { session, token, url }),
+            _ => Err(CallError::strange(Action::Start)),
+        }
+    }
+
+    /// Asks for another token for a session. None: the session is over.
+    pub(crate) async fn resume(&self, session: &str) -> Result<Option<String>, CallError> {
+        let call = self.client.resume_session().session_id(session);
+        match call.send().await {
+            Ok(resumed) => Ok(resumed.token_value.filter(|token| !token.is_empty())),
+            Err(error) => match self.failed(Action::Resume, &error) {
+                CallError::Gone => Ok(None),
+                failed => Err(failed),
+            },
+        }
+    }
+
+    /// Ends a session.
+    pub(crate) async fn terminate(&self, session: &str) -> Result<(), CallError> {
+        let call = self.client.terminate_session().session_id(session);
+        call.send().await.map_err(|error| self.failed(Action::Terminate, &error))?;
+        Ok(())
+    }
+
+    /// The ids of the nodes with these tags whose agents are online, in order.
+    pub(crate) async fn online(
+        &self,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<Vec<String>, CallError> {
+        let tags = tags.iter().map(|(key, value)| (format!("tag:{key}"), value.as_str()));
+        let filters = tags
+            .chain(std::iter::once(("PingStatus".to_owned(), "Online")))
+            .map(|(key, value)| {
+                InstanceInformationStringFilter::builder().key(key).values(value).build()
+            })
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|_| CallError::strange(Action::Describe))?;
+        let call = self.client.describe_instance_information().set_filters(Some(filters));
+        let mut pages = call.into_paginator().items().send();
+        let mut found = Vec::new();
+        while let Some(node) = pages.next().await {
+            let node = node.map_err(|error| self.failed(Action::Describe, &error))?;
+            found.extend(node.instance_id);
+            if found.len() >= MOST_NODES {
+                break;
+            }
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    fn failed<E>(&self, action: Action, error: &aws_sdk_ssm::error::SdkError<E>) -> CallError
+    where
+        E: aws_sdk_ssm::error::ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        CallError::of(action, error, &self.region)
+    }
+}
+
+fn http_client(tls: TlsContext, proxy: Option<ProxyConfig>) -> SharedHttpClient {
+    let proxy = proxy.unwrap_or_else(ProxyConfig::disabled);
+    Builder::new().build_with_connector_fn(move |settings, components| {
+        let mut builder = Connector::builder()
+            .proxy_config(proxy.clone())
+            .tls_provider(TlsProvider::Rustls(CryptoMode::AwsLc))
+            .tls_context(tls.clone());
+        builder.set_connector_settings(settings.cloned());
+        builder.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+        builder.build()
+    })
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(5))
+        .read_timeout(Duration::from_secs(10))
+        .operation_attempt_timeout(Duration::from_secs(10))
+        .operation_timeout(Duration::from_secs(25))
+        .build()
+}
+
+/// The SDK knows AWS's words for throttling, and waits with jitter.
+fn retries() -> RetryConfig {
+    RetryConfig::standard().with_max_attempts(4).with_max_backoff(Duration::from_secs(5))
+}
+
+/// More are no better to choose from.
+const MOST_NODES: usize = 200;

@@ -1,0 +1,226 @@
+//! One WebSocket's life: frames in both directions, and whether the service is still there.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt as _, StreamExt as _};
+use pgferry_ssm_protocol::Channel;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_tungstenite::tungstenite::{self, Message};
+
+use crate::dial::Socket;
+use crate::environment::Environment;
+use crate::line::{Line, Standing, Step};
+
+/// How a WebSocket's life ended.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// The session may go on over another one.
+    Lost(String),
+    /// Nobody needs the session any more.
+    Unused,
+    /// The session is over.
+    Over,
+}
+
+/// Carries frames until the WebSocket breaks, or the session is over or no longer needed.
+///
+/// Cancel safety: frames may be lost, which the session repeats on its next WebSocket.
+pub(crate) async fn drive(
+    socket: &mut Socket,
+    line: &Line,
+    idle_limit: Duration,
+    environment: &impl Environment,
+) -> Ended {
+    let (sink, stream) = socket.split();
+    let pulse = Pulse::new();
+    tokio::select! {
+        ended = receive(stream, line, &pulse) => ended,
+        ended = send(sink, line, &pulse) => ended,
+        ended = watch(line, &pulse, idle_limit, environment) => ended,
+    }
+}
+
+/// Sends what is left, tells the agent that it is the end, and closes.
+pub(crate) async fn say_goodbye(socket: &mut Socket, line: &Line) {
+    let goodbye = async {
+        send_all(socket, line).await?;
+        line.say_goodbye();
+        send_all(socket, line).await?;
+        socket.close(None).await
+    };
+    // A service that does not take it in time learns it from TerminateSession.
+    if let Ok(Err(error)) = timeout(GOODBYE_LIMIT, goodbye).await {
+        tracing::debug!(%error, "no orderly end of the data channel");
+    }
+}
+
+async fn send_all(socket: &mut Socket, line: &Line) -> Result<(), tungstenite::Error> {
+    while let Step::Send(frame) = line.step() {
+        socket.feed(Message::Binary(frame)).await?;
+    }
+    socket.flush().await
+}
+
+async fn receive(mut stream: SplitStream<&mut Socket>, line: &Line, pulse: &Pulse) -> Ended {
+    loop {
+        while !line.wants_frames() {
+            line.taken.notified().await;
+        }
+        let message = stream.next().await;
+        pulse.beat();
+        match message {
+            Some(Ok(Message::Binary(frame))) => line.on_frame(&frame),
+            Some(Ok(Message::Close(Some(close)))) => {
+                let (code, reason) = (u16::from(close.code), close.reason);
+                return Ended::Lost(format!(
+                    "the service closed the data channel ({code} {reason})"
+                ));
+            }
+            Some(Ok(Message::Close(None))) | None => {
+                return Ended::Lost("the service closed the data channel".to_owned());
+            }
+            Some(Ok(_)) => {}
+            Some(Err(error)) => return Ended::Lost(format!("the data channel broke: {error}")),
+        }
+    }
+}
+
+async fn send(mut sink: SplitSink<&mut Socket, Message>, line: &Line, pulse: &Pulse) -> Ended {
+    let outcome: Result<std::convert::Infallible, tungstenite::Error> = async {
+        loop {
+            if pulse.wants_ping.swap(false, Ordering::AcqRel) {
+                sink.feed(Message::Ping(Bytes::from_static(b"pgferry"))).await?;
+            }
+            match line.step() {
+                Step::Send(frame) => sink.feed(Message::Binary(frame)).await?,
+                Step::Wait(until) => {
+                    sink.flush().await?;
+                    tokio::select! {
+                        () = line.work.notified() => {}
+                        () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => {}
+                    }
+                }
+            }
+        }
+    }
+    .await;
+    match outcome {
+        Ok(never) => match never {},
+        Err(error) => Ended::Lost(format!("the data channel broke: {error}")),
+    }
+}
+
+/// Signs of life: anything that comes, pongs among them.
+struct Pulse {
+    began: Instant,
+    /// Milliseconds after `began`.
+    heard_at: AtomicU64,
+    wants_ping: AtomicBool,
+}
+
+impl Pulse {
+    fn new() -> Self {
+        Self {
+            began: Instant::now(),
+            heard_at: AtomicU64::new(0),
+            wants_ping: AtomicBool::new(false),
+        }
+    }
+
+    fn beat(&self) {
+        let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.heard_at.store(now, Ordering::Release);
+    }
+
+    fn silent_for(&self) -> Duration {
+        let heard_at = Duration::from_millis(self.heard_at.load(Ordering::Acquire));
+        self.began.elapsed().saturating_sub(heard_at)
+    }
+}
+
+/// Asks for signs of life, and sees when nobody needs the session any more.
+async fn watch(
+    line: &Line,
+    pulse: &Pulse,
+    idle_limit: Duration,
+    environment: &impl Environment,
+) -> Ended {
+    let mut standing = line.standing();
+    let mut naps = Naps { instant: Instant::now(), clock: environment.now() };
+    let mut pinged_at = Instant::now();
+    // After a sleep nothing that was heard before counts.
+    let mut answer_by = None;
+    loop {
+        let tick = Instant::now() + TICK;
+        let wake_at = line.unused_since().map_or(tick, |since| tick.min(since + idle_limit));
+        let wake_at = answer_by.map_or(wake_at, |by| wake_at.min(by));
+        tokio::select! {
+            _ = standing.wait_for(|standing| matches!(standing, Standing::Over(_))) => {
+                return Ended::Over;
+            }
+            () = line.freed.notified() => {}
+            () = sleep_until(wake_at.max(Instant::now() + LEAST_WAIT)) => {}
+        }
+        if is_unused(line, idle_limit) {
+            return Ended::Unused;
+        }
+        if line.paused_for().is_some_and(|time| time >= Channel::PAUSE_LIMIT) {
+            return Ended::Lost("the service has paused the session for too long".to_owned());
+        }
+        if !line.wants_frames() {
+            // Nobody listens for an answer.
+            pulse.beat();
+        }
+        let slept = naps.one_since(environment.now());
+        if slept || pinged_at.elapsed() >= PING_INTERVAL {
+            pinged_at = Instant::now();
+            pulse.wants_ping.store(true, Ordering::Release);
+            line.work.notify_one();
+        }
+        if slept {
+            answer_by = Some(Instant::now() + AFTER_SLEEP);
+        }
+        let heard = pulse.silent_for();
+        if let Some(by) = answer_by.filter(|by| Instant::now() >= *by) {
+            answer_by = None;
+            if heard > AFTER_SLEEP && Instant::now() - by < TICK {
+                return Ended::Lost("nothing is heard from the service after a sleep".to_owned());
+            }
+        }
+        if heard > PING_INTERVAL * 2 + TICK {
+            return Ended::Lost(format!("nothing is heard from the service for {heard:.0?}"));
+        }
+    }
+}
+
+fn is_unused(line: &Line, idle_limit: Duration) -> bool {
+    let Some(since) = line.unused_since() else { return false };
+    line.is_retired() || since.elapsed() >= idle_limit
+}
+
+/// Sleeps of the computer, during which the clock goes on and this process's time does not.
+struct Naps {
+    instant: Instant,
+    clock: SystemTime,
+}
+
+impl Naps {
+    fn one_since(&mut self, clock: SystemTime) -> bool {
+        let passed = clock.duration_since(self.clock).unwrap_or_default();
+        let slept = passed.saturating_sub(self.instant.elapsed());
+        *self = Self { instant: Instant::now(), clock };
+        slept >= NAP
+    }
+}
+
+/// Proxies and NATs forget connections after a minute at the earliest.
+const PING_INTERVAL: Duration = Duration::from_secs(25);
+const TICK: Duration = Duration::from_secs(10);
+const LEAST_WAIT: Duration = Duration::from_millis(20);
+/// Less is a clock that was set.
+const NAP: Duration = Duration::from_secs(30);
+const AFTER_SLEEP: Duration = Duration::from_secs(5);
+const GOODBYE_LIMIT: Duration = Duration::from_millis(700);

@@ -1,0 +1,130 @@
+//! The ssm transport: PostgreSQL sessions through AWS Session Manager.
+//!
+//! Speaks Session Manager's data channel itself (`pgferry-ssm-protocol`): a managed node in the database's
+//! network connects to the database, and its SSM agent carries the bytes. No inbound port, no SSH key, no AWS
+//! CLI. Each connection has a session of its own up to a limit and shares one beyond; a session whose
+//! WebSocket breaks is resumed without its connections noticing, and ended when nobody needs it.
+//!
+//! It reads no AWS profile and no environment: credentials and region come from the program, as do the
+//! sockets of the data channel, so another transport can lie beneath it (`via`). It knows nothing of PostgreSQL.
+//!
+//! Start from [`Ssm`], [`config::Config`] and [`pool::Pool`].
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use pgferry_transport_sdk::{
+    Context, DialStream, Error, Flags, Host, Purpose, State, Stream, Target, Transport,
+    export_transport,
+};
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+use crate::config::Config;
+use crate::destination::Destination;
+use crate::environment::Environment;
+use crate::pool::{Kind, Order, Pool};
+
+mod account;
+mod backoff;
+mod call;
+pub mod carry;
+pub mod config;
+pub mod destination;
+mod dial;
+mod drive;
+pub mod environment;
+mod failure;
+mod lane;
+mod line;
+pub mod pool;
+mod proxy;
+mod refusal;
+mod roots;
+mod service;
+mod session;
+pub mod target;
+
+/// One managed node as a transport.
+pub struct Ssm {
+    pool: Arc<Pool<Program>>,
+    idle_timeout: Option<Duration>,
+}
+
+impl Transport for Ssm {
+    type Config = Config;
+
+    const FLAGS: Flags = Flags::DIALS_VIA_HOST;
+    const ABOUT: &'static str = "through AWS Session Manager";
+
+    fn create(config: Config, host: Host) -> Result<Self, Error> {
+        let idle_timeout = config.idle_timeout.map(|limit| limit.0);
+        Ok(Self { pool: Pool::new(config, Program(host))?, idle_timeout })
+    }
+
+    async fn open(self: &Arc<Self>, target: Target, cx: Context) -> Result<Stream, Error> {
+        let order = Order {
+            deadline: cx.deadline() - margin(cx.deadline()),
+            // The program's own limits begin later, and have less to say.
+            first_answer: target.tcp_limit.mul_f64(0.9),
+            renew_after: RENEW_AFTER,
+            idle_limit: self.idle_timeout.unwrap_or(target.idle_tunnel),
+            kind: match target.purpose {
+                Purpose::Cancel | Purpose::Probe => Kind::Errand,
+                _ => Kind::Session,
+            },
+            to: Destination { host: target.host, port: target.port },
+        };
+        let connection = Box::pin(self.pool.open(&order)).await?;
+        let (session, via) = (connection.session_id().to_owned(), connection.node().to_owned());
+        Ok(Stream::serve(move |near| connection.carry(near))
+            .with_detail("peer", order.to.to_string())
+            .with_detail("via", via)
+            .with_detail("session_id", session))
+    }
+
+    async fn shutdown(&self) {
+        self.pool.close().await;
+    }
+}
+
+export_transport!(Ssm, "ssm");
+
+/// The program that has loaded this transport.
+#[derive(Clone)]
+struct Program(Host);
+
+impl Environment for Program {
+    type Socket = DialStream;
+
+    async fn dial(&self, host: &str, port: u16, limit: Duration) -> Result<DialStream, Error> {
+        self.0.dial(host, port, limit).await
+    }
+
+    async fn secret(&self, name: &str) -> Result<Zeroizing<String>, Error> {
+        let secret = self.0.secret(name).await?;
+        Ok(Zeroizing::new(secret.expose().to_owned()))
+    }
+
+    fn now(&self) -> SystemTime {
+        #[expect(clippy::disallowed_methods, reason = "this is where the clock comes in")]
+        SystemTime::now()
+    }
+
+    fn report(&self, state: State, text: &str) {
+        self.0.state(state, text);
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.0.spawn(task);
+    }
+}
+
+/// A session that is younger has just looked the database's name up.
+const RENEW_AFTER: Duration = Duration::from_secs(5);
+
+/// How long before the deadline to answer: the SDK gives up at the deadline itself, with less to
+/// say.
+fn margin(deadline: Instant) -> Duration {
+    (deadline.saturating_duration_since(Instant::now()) / 10).min(Duration::from_millis(250))
+}

@@ -1,0 +1,452 @@
+//! One session's channel and streams, shared by the task that drives them and the connections in it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::{Buf as _, Bytes};
+use pgferry_ssm_protocol::smux::{self, End, Inbound, Intake, StreamId};
+use pgferry_ssm_protocol::{
+    Channel, Event, Flag, Handshake, Limits, Moment, PayloadType, Progress, Received, Role,
+};
+use pgferry_transport_sdk::Error;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::destination::Destination;
+use crate::lane::Lane;
+use crate::refusal;
+
+/// A session, from its handshake to its end, over `WebSocket`s that come and go.
+pub(crate) struct Line {
+    pub(crate) to: Destination,
+    /// For messages.
+    pub(crate) node: String,
+    standing: watch::Sender<Standing>,
+    state: Mutex<State>,
+    /// There may be something to send.
+    pub(crate) work: Notify,
+    /// There may be room for frames.
+    pub(crate) taken: Notify,
+    /// A connection has ended, or no more are wanted.
+    pub(crate) freed: Notify,
+    began: Instant,
+    began_unix: Duration,
+}
+
+/// Where a session stands.
+#[derive(Clone, Debug)]
+pub(crate) enum Standing {
+    /// The agent has not said yet that data may flow.
+    Opening,
+    Open,
+    /// For good, and why.
+    Over(Error),
+}
+
+struct State {
+    channel: Channel,
+    streams: smux::Session,
+    /// Until the agent has said that data may flow.
+    handshake: Option<Handshake>,
+    /// What the streams have not taken.
+    unread: Bytes,
+    readers: BTreeMap<StreamId, Waker>,
+    writers: BTreeMap<StreamId, Waker>,
+    /// Why there is no WebSocket, if there is none.
+    broken: Option<String>,
+    retired: bool,
+    used_at: Instant,
+}
+
+/// What to do next on the WebSocket.
+pub(crate) enum Step {
+    Send(Bytes),
+    /// Nothing, until something happens or this moment.
+    Wait(Option<Instant>),
+}
+
+/// Why a connection has nothing more to read.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    /// The agent could not connect to the database.
+    NotConnected,
+    /// The session is over.
+    Over(Error),
+}
+
+/// What a session may use, and what its messages begin with.
+pub(crate) struct Terms {
+    pub(crate) limits: Limits,
+    pub(crate) keep_alive: Option<Duration>,
+    pub(crate) seed: Uuid,
+    /// Now, since 1970.
+    pub(crate) unix: Duration,
+}
+
+impl Line {
+    pub(crate) fn new(to: Destination, node: String, terms: &Terms) -> Arc<Self> {
+        let streams = smux::Limits { keep_alive: terms.keep_alive, ..smux::Limits::default() };
+        let state = State {
+            channel: Channel::new(Role::Client, terms.limits, terms.seed),
+            streams: smux::Session::new(streams),
+            handshake: Some(Handshake::new()),
+            unread: Bytes::new(),
+            readers: BTreeMap::new(),
+            writers: BTreeMap::new(),
+            broken: None,
+            retired: false,
+            used_at: Instant::now(),
+        };
+        Arc::new(Self {
+            to,
+            node,
+            standing: watch::Sender::new(Standing::Opening),
+            state: Mutex::new(state),
+            work: Notify::new(),
+            taken: Notify::new(),
+            freed: Notify::new(),
+            began: Instant::now(),
+            began_unix: terms.unix,
+        })
+    }
+
+    /// Opens a stream, unless the session takes no more.
+    pub(crate) fn open(self: &Arc<Self>) -> Option<Lane> {
+        if !matches!(*self.standing.borrow(), Standing::Open) {
+            return None;
+        }
+        let mut state = self.state();
+        if state.retired {
+            return None;
+        }
+        let id = state.streams.open().ok()?;
+        state.used_at = Instant::now();
+        drop(state);
+        self.work.notify_one();
+        Some(Lane::new(Arc::clone(self), id))
+    }
+
+    /// How many connections it carries; none if it takes no more, or had better not.
+    pub(crate) fn load(&self) -> Option<usize> {
+        if !matches!(*self.standing.borrow(), Standing::Open) {
+            return None;
+        }
+        let state = self.state();
+        let silent = state.channel.unheard_for(self.now()).is_some_and(|time| time > SILENCE);
+        let stuck = !state.unread.is_empty();
+        let usable = !(state.retired || silent || stuck || state.broken.is_some());
+        usable.then(|| state.streams.streams())
+    }
+
+    /// Takes no new connections from now on, and ends with the last.
+    pub(crate) fn retire(&self) {
+        self.state().retired = true;
+        self.freed.notify_one();
+    }
+
+    /// Ends it, for everybody in it. The first reason stays.
+    pub(crate) fn end(&self, error: Error) {
+        self.standing.send_if_modified(|standing| {
+            let first = !matches!(standing, Standing::Over(_));
+            if first {
+                *standing = Standing::Over(error);
+            }
+            first
+        });
+        self.state().wake_all();
+    }
+
+    /// Where it stands, and when that changes.
+    pub(crate) fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.subscribe()
+    }
+
+    /// Why it is over.
+    pub(crate) fn fate(&self) -> Option<Error> {
+        match &*self.standing.borrow() {
+            Standing::Over(error) => Some(error.clone()),
+            Standing::Opening | Standing::Open => None,
+        }
+    }
+
+    /// Why there is no WebSocket just now.
+    pub(crate) fn broken(&self) -> Option<String> {
+        self.state().broken.clone()
+    }
+
+    pub(crate) fn connected(&self) {
+        let now = self.now();
+        let mut state = self.state();
+        state.channel.connected(now);
+        state.broken = None;
+        drop(state);
+        self.work.notify_one();
+    }
+
+    pub(crate) fn disconnected(&self, reason: &str) {
+        let mut state = self.state();
+        state.channel.disconnected();
+        state.broken = Some(reason.to_owned());
+    }
+
+    /// From when on nobody has needed it; nothing while somebody does.
+    pub(crate) fn unused_since(&self) -> Option<Instant> {
+        let state = self.state();
+        (state.streams.streams() == 0).then_some(state.used_at)
+    }
+
+    pub(crate) fn is_retired(&self) -> bool {
+        self.state().retired
+    }
+
+    pub(crate) fn wants_frames(&self) -> bool {
+        self.state().channel.wants_frames()
+    }
+
+    /// How long the service has wanted no data.
+    pub(crate) fn paused_for(&self) -> Option<Duration> {
+        self.state().channel.paused_for(self.now())
+    }
+
+    /// Takes a frame of the WebSocket.
+    pub(crate) fn on_frame(&self, frame: &Bytes) {
+        let now = self.now();
+        let mut state = self.state();
+        match state.channel.on_frame(frame, now) {
+            Ok(Event::Closed(closed)) => {
+                drop(state);
+                return self.end(refusal::closed(&closed, &self.to));
+            }
+            Ok(Event::Paused) => tracing::debug!("the service wants no data just now"),
+            Ok(_) => {}
+            Err(error) => tracing::debug!(%error, "a frame that is none of the protocol"),
+        }
+        let outcome = state.take_messages(&self.node);
+        state.wake_all();
+        drop(state);
+        match outcome {
+            Ok(true) => drop(self.standing.send_if_modified(|standing| {
+                let opened = matches!(standing, Standing::Opening);
+                if opened {
+                    *standing = Standing::Open;
+                }
+                opened
+            })),
+            Ok(false) => {}
+            Err(error) => self.end(error),
+        }
+        self.work.notify_one();
+    }
+
+    /// What the WebSocket has to do next.
+    pub(crate) fn step(&self) -> Step {
+        let now = self.now();
+        let mut state = self.state();
+        if state.move_out(now.monotonic) {
+            state.wake_writers();
+        }
+        match state.channel.poll_transmit(now) {
+            Some(frame) => Step::Send(frame),
+            None => Step::Wait(state.next_wakeup(now).map(|at| self.began + at)),
+        }
+    }
+
+    /// Queues the flag that ends the session at the agent's.
+    pub(crate) fn say_goodbye(&self) {
+        let flag = Flag::TerminateSession.encode();
+        // No place for it: TerminateSession does the same.
+        let _ = self.state().channel.send_control(PayloadType::Flag, flag);
+    }
+
+    pub(crate) fn poll_read(
+        &self,
+        id: StreamId,
+        cx: &Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, Ending>> {
+        let mut state = self.state();
+        match state.streams.read(id, READ) {
+            Inbound::Data(data) => {
+                let outcome = state.take_messages(&self.node);
+                drop(state);
+                self.taken.notify_one();
+                self.work.notify_one();
+                if let Err(error) = outcome {
+                    self.end(error);
+                }
+                Poll::Ready(Ok(Some(data)))
+            }
+            Inbound::Ended(End::Closed) => Poll::Ready(Ok(None)),
+            Inbound::Ended(End::NotConnected) => Poll::Ready(Err(Ending::NotConnected)),
+            Inbound::Ended(End::Gone) => {
+                Poll::Ready(Err(Ending::Over(Error::internal("the connection is closed already"))))
+            }
+            Inbound::Pending => {
+                state.readers.insert(id, cx.waker().clone());
+                drop(state);
+                self.fate().map_or(Poll::Pending, |error| Poll::Ready(Err(Ending::Over(error))))
+            }
+        }
+    }
+
+    /// Takes at least a byte of `data`.
+    pub(crate) fn poll_write(&self, id: StreamId, data: &[u8], cx: &Context<'_>) -> Poll<usize> {
+        let mut state = self.state();
+        let taken = state.streams.write(id, data);
+        if taken == 0 {
+            // The other direction learns if there will never be room.
+            state.writers.insert(id, cx.waker().clone());
+            return Poll::Pending;
+        }
+        drop(state);
+        self.work.notify_one();
+        Poll::Ready(taken)
+    }
+
+    pub(crate) fn close(&self, id: StreamId) {
+        let mut state = self.state();
+        state.readers.remove(&id);
+        state.writers.remove(&id);
+        state.streams.close(id);
+        state.used_at = Instant::now();
+        // What it had not read may have stopped the others.
+        let outcome = state.take_messages(&self.node);
+        state.wake_all();
+        drop(state);
+        if let Err(error) = outcome {
+            self.end(error);
+        }
+        self.work.notify_one();
+        self.taken.notify_one();
+    }
+
+    fn now(&self) -> Moment {
+        let monotonic = self.began.elapsed();
+        let unix = (self.began_unix + monotonic).as_millis();
+        Moment { monotonic, unix_millis: u64::try_from(unix).unwrap_or(u64::MAX) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Hands on what has come in order, as far as it is taken. True: the handshake is complete now.
+    ///
+    /// Errors: the session cannot go on.
+    fn take_messages(&mut self, node: &str) -> Result<bool, Error> {
+        let mut opened = false;
+        loop {
+            if !self.unread.is_empty() {
+                self.feed()?;
+                if !self.unread.is_empty() {
+                    return Ok(opened);
+                }
+            }
+            let Some(received) = self.channel.receive() else { return Ok(opened) };
+            match self.handshake.take() {
+                Some(handshake) => opened |= self.greet(handshake, &received, node)?,
+                None => self.on_message(received),
+            }
+        }
+    }
+
+    fn feed(&mut self) -> Result<(), Error> {
+        let strange = |_| Error::protocol("the SSM agent sent something else than streams");
+        match self.streams.on_bytes(&self.unread).map_err(strange)? {
+            Intake::Taken => self.unread = Bytes::new(),
+            Intake::Blocked { taken, .. } => self.unread.advance(taken),
+        }
+        Ok(())
+    }
+
+    fn on_message(&mut self, received: Received) {
+        match received.payload_type {
+            PayloadType::Output => self.unread = received.payload,
+            PayloadType::Flag
+                if Flag::decode(&received.payload) == Some(Flag::ConnectToPortError) =>
+            {
+                self.streams.on_connect_error();
+            }
+            other => tracing::debug!(?other, "a message that is not for connections"),
+        }
+    }
+
+    fn greet(
+        &mut self,
+        handshake: Handshake,
+        received: &Received,
+        node: &str,
+    ) -> Result<bool, Error> {
+        match handshake.on_received(received) {
+            Progress::Answer { response, next } => {
+                // The first control message always has a place.
+                let _ = self.channel.send_control(PayloadType::HandshakeResponse, response);
+                self.handshake = Some(next);
+                Ok(false)
+            }
+            Progress::Ignored(next) => {
+                self.handshake = Some(next);
+                Ok(false)
+            }
+            Progress::Complete(agreement) => {
+                if agreement.mode != pgferry_ssm_protocol::Mode::Mux {
+                    return Err(raw_session());
+                }
+                tracing::debug!(agent = %agreement.agent_version, node, "the agent is ready");
+                self.channel.handshake_completed();
+                Ok(true)
+            }
+            Progress::Refuse { response, error } => {
+                let _ = self.channel.send_control(PayloadType::HandshakeResponse, response);
+                Err(refusal::handshake(&error, node))
+            }
+            Progress::Failed(error) => Err(refusal::handshake(&error, node)),
+        }
+    }
+
+    /// From the streams into the channel, as far as it has room. Whether anything went.
+    fn move_out(&mut self, now: Duration) -> bool {
+        let mut moved = false;
+        while let Some(frame) = self.streams.poll_transmit(self.channel.room(), now) {
+            self.channel.write(&frame);
+            moved = true;
+        }
+        moved
+    }
+
+    fn next_wakeup(&self, now: Moment) -> Option<Duration> {
+        let alive = self.streams.next_wakeup().map(|at| at.max(now.monotonic));
+        // While the channel is full a keep-alive has to wait for receipts.
+        let alive = alive.filter(|_| self.channel.room() > smux::Header::LENGTH);
+        self.channel.next_wakeup(now).into_iter().chain(alive).min()
+    }
+
+    fn wake_all(&mut self) {
+        for (_, waker) in std::mem::take(&mut self.readers) {
+            waker.wake();
+        }
+        self.wake_writers();
+    }
+
+    fn wake_writers(&mut self) {
+        for (_, waker) in std::mem::take(&mut self.writers) {
+            waker.wake();
+        }
+    }
+}
+
+fn raw_session() -> Error {
+    Error::denied("the session document carries one connection alone, not several").with_hint(
+        "set document to AWS-StartPortForwardingSessionToRemoteHost, or to one of your own whose \
+         properties have type LocalPortForwarding",
+    )
+}
+
+/// At most so much at once for one connection.
+const READ: usize = 64 * 1024;
+/// A session whose agent gives no receipts for so long gets no new connections.
+const SILENCE: Duration = Duration::from_secs(10);

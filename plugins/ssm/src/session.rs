@@ -1,0 +1,211 @@
+//! One SSM session: how it is started, kept over `WebSocket`s that break, and ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pgferry_ssm_protocol::Limits as ChannelLimits;
+use pgferry_transport_sdk::{Error, State};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout_at};
+use uuid::Uuid;
+
+use crate::backoff::Backoff;
+use crate::destination::Destination;
+use crate::dial::Socket;
+use crate::drive::{Ended, drive, say_goodbye};
+use crate::environment::Environment;
+use crate::line::{Line, Standing, Terms};
+use crate::refusal;
+use crate::service::{Service, random_uuid};
+
+/// A session that takes connections.
+#[derive(Clone)]
+pub(crate) struct Session {
+    pub(crate) line: Arc<Line>,
+    /// As the service calls it.
+    pub(crate) id: Arc<str>,
+    pub(crate) started_at: Instant,
+}
+
+/// What bounds a session.
+pub(crate) struct Limits {
+    /// When it has to be there.
+    pub(crate) until: Instant,
+    /// How long it may outlive its last connection.
+    pub(crate) idle: Duration,
+    /// Whether the transport is on its way out.
+    pub(crate) closing: watch::Receiver<bool>,
+}
+
+/// The one who keeps a session going.
+pub(crate) struct Keeper<E> {
+    service: Arc<Service<E>>,
+    session: Session,
+    socket: Socket,
+    url: String,
+    client_id: Uuid,
+    idle_limit: Duration,
+}
+
+/// Starts a session and opens its data channel. The handshake is still to come: [`ready`] waits for it.
+///
+/// Errors: whose fault it is. A session that was started is ended again.
+pub(crate) async fn start<E: Environment>(
+    service: Arc<Service<E>>,
+    to: &Destination,
+    mut limits: Limits,
+) -> Result<(Session, Keeper<E>), Error> {
+    let (node, ticket) = service.begin(to, limits.until).await?;
+    let client_id = random_uuid();
+    let dialled = tokio::select! {
+        dialled = Box::pin(service.dial(&ticket.url, &ticket.token, client_id)) => dialled,
+        _ = limits.closing.wait_for(|closing| *closing) => Err(refusal::shutting_down()),
+    };
+    let socket = match dialled {
+        Ok(socket) => socket,
+        Err(error) => {
+            service.terminate(&ticket.session).await;
+            return Err(error);
+        }
+    };
+    let line = Line::new(to.clone(), node, &terms(&service));
+    line.connected();
+    let session = Session { line, id: ticket.session.into(), started_at: Instant::now() };
+    let url = ticket.url;
+    let idle_limit = limits.idle;
+    let keeper = Keeper { service, session: session.clone(), socket, url, client_id, idle_limit };
+    Ok((session, keeper))
+}
+
+/// Waits until data may flow.
+///
+/// Errors: timeout, or why the session is over already. It is ended in either case.
+pub(crate) async fn ready(session: &Session, until: Instant) -> Result<(), Error> {
+    let until = until.min(Instant::now() + HANDSHAKE_LIMIT);
+    let mut standing = session.line.standing();
+    let decided = standing.wait_for(|standing| !matches!(standing, Standing::Opening));
+    match timeout_at(until, decided).await {
+        Ok(Ok(standing)) => match &*standing {
+            Standing::Over(error) => Err(error.clone()),
+            Standing::Opening | Standing::Open => Ok(()),
+        },
+        Ok(Err(_)) => Err(refusal::shutting_down()),
+        Err(_) => {
+            let error = match session.line.broken() {
+                Some(reason) => refusal::resuming(&reason),
+                None => refusal::silent_agent(&session.line.node),
+            };
+            session.line.end(error.clone());
+            Err(error)
+        }
+    }
+}
+
+impl<E: Environment> Keeper<E> {
+    /// Keeps the session until nobody needs it, it is over or it cannot be resumed; then ends it.
+    pub(crate) async fn run(mut self) {
+        let line = Arc::clone(&self.session.line);
+        let session = Arc::clone(&self.session.id);
+        tracing::info!(%session, node = line.node, to = %line.to, "session started");
+        let reason = loop {
+            let ended =
+                drive(&mut self.socket, &line, self.idle_limit, &self.service.environment).await;
+            match ended {
+                Ended::Over => break "it is over".to_owned(),
+                Ended::Unused => break "no connection used it".to_owned(),
+                Ended::Lost(reason) => {
+                    line.disconnected(&reason);
+                    match self.resume(&reason).await {
+                        Ok(socket) => self.socket = socket,
+                        Err(error) => {
+                            line.end(error.clone());
+                            break error.message().to_owned();
+                        }
+                    }
+                    line.connected();
+                    tracing::info!(%session, "session resumed");
+                    self.service.environment.report(State::Up, "session resumed");
+                }
+            }
+        };
+        line.end(refusal::shutting_down());
+        say_goodbye(&mut self.socket, &line).await;
+        self.service.terminate(&session).await;
+        let why = line.fate().map_or(reason, |error| error.message().to_owned());
+        tracing::info!(%session, reason = why, "session ended");
+    }
+
+    /// A new WebSocket for the session, as long as somebody needs it.
+    async fn resume(&self, reason: &str) -> Result<Socket, Error> {
+        tracing::info!(session = %self.session.id, reason, "resuming the session");
+        self.service
+            .environment
+            .report(State::Degraded, &format!("resuming the session: {reason}"));
+        tokio::select! {
+            biased;
+            error = self.abandoned() => Err(error),
+            resumed = self.try_to_resume(reason) => resumed,
+        }
+    }
+
+    async fn try_to_resume(&self, reason: &str) -> Result<Socket, Error> {
+        let until = Instant::now() + self.service.config.resume_for();
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
+        let mut reason = reason.to_owned();
+        loop {
+            let resuming = self.service.resume(&self.session.id, &self.url, self.client_id);
+            match Box::pin(resuming).await {
+                Ok(Some(socket)) => return Ok(socket),
+                Ok(None) => return Err(refusal::gone()),
+                Err(error) => {
+                    tracing::debug!(session = %self.session.id, %error, "not resumed yet");
+                    error.message().clone_into(&mut reason);
+                }
+            }
+            let wait = backoff.wait(rand::random());
+            if Instant::now() + wait >= until {
+                return Err(refusal::lost(&reason));
+            }
+            sleep(wait).await;
+        }
+    }
+
+    /// Waits until nobody needs the session.
+    async fn abandoned(&self) -> Error {
+        let line = &self.session.line;
+        let mut standing = line.standing();
+        loop {
+            if let Some(error) = line.fate() {
+                return error;
+            }
+            // One that has not been opened yet is waited for by whoever ordered it.
+            let opened = matches!(*standing.borrow_and_update(), Standing::Open);
+            if opened && line.unused_since().is_some() {
+                return Error::internal("no connection used it");
+            }
+            tokio::select! {
+                _ = standing.changed() => {}
+                () = line.freed.notified() => {}
+            }
+        }
+    }
+}
+
+fn terms<E: Environment>(service: &Service<E>) -> Terms {
+    let mut limits = ChannelLimits { unsent_bytes: UNSENT, ..ChannelLimits::default() };
+    if let Some(messages) = service.config.messages_per_second {
+        limits.messages_per_second = messages.get();
+    }
+    let unix = service.environment.now().duration_since(std::time::SystemTime::UNIX_EPOCH);
+    Terms {
+        limits,
+        keep_alive: service.config.keep_alive.map(|interval| interval.0),
+        seed: random_uuid(),
+        unix: unix.unwrap_or_default(),
+    }
+}
+
+/// How long the agent may take to answer: it has to be told of the session first.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(30);
+/// What waits here cannot be overtaken by another connection.
+const UNSENT: usize = 16 * 1024;

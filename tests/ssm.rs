@@ -1,0 +1,145 @@
+//! Sessions with a real PostgreSQL through the simulated Session Manager.
+
+#![allow(
+    clippy::allow_attributes,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::unnecessary_debug_formatting,
+    reason = "Debug quotes paths as TOML wants them, and a test ends by panicking"
+)]
+
+mod support;
+
+use std::sync::Arc;
+
+use pgferry_simulators::{Aws, ManagedInstance, Role, SessionManager, free_port};
+use rustix::process::Signal;
+use support::PATIENCE;
+use support::client::Wire;
+use support::pgferry::Pgferry;
+use support::shared::Shared;
+use support::target::Target;
+use support::tool::limited;
+use support::world::{Way, World};
+
+/// A database that the world shares, and an AWS of the test's own with a node in front of it.
+struct Stage {
+    world: Arc<World>,
+    aws: Aws,
+    sessions: SessionManager,
+}
+
+impl Stage {
+    fn new() -> Self {
+        static WORLD: Shared<World> = Shared::new();
+        let world = WORLD.get(World::start);
+        let aws = Aws::start();
+        aws.add_managed_instance(ManagedInstance::new(NODE).name("bastion"));
+        let sessions = aws.session_manager();
+        Self { world, aws, sessions }
+    }
+
+    fn target(&self) -> Target {
+        let mut target = Target::new("db", &self.world, Way::Direct, Role::Scram);
+        target.transport = "\"node\"".to_owned();
+        target
+    }
+
+    fn run(&self, target: &Target, more: &str) -> Pgferry {
+        let transport = format!("[transports.node]\nkind = \"ssm\"\nname = \"bastion\"\n{more}");
+        let config = format!("[admin]\nlisten = \"127.0.0.1:0\"\n{target}\n{transport}");
+        Pgferry::start_with(&config, |command| {
+            command.env_remove("AWS_PROFILE").env_remove("AWS_SESSION_TOKEN");
+            command.envs(self.aws.envs());
+        })
+    }
+
+    fn all_ended(&self) -> bool {
+        self.sessions.wait_until(PATIENCE, |sessions| {
+            !sessions.is_empty() && sessions.iter().all(pgferry_simulators::SessionRecord::ended)
+        })
+    }
+}
+
+#[test]
+fn psql_reaches_the_database_through_a_managed_node() {
+    let stage = Stage::new();
+    let mut pgferry = stage.run(&stage.target(), "reason = \"a test\"\n");
+    let mut psql = stage.world.psql(&pgferry, "db");
+    psql.args(["-c", "select 42", "-c", "select length(repeat('x', 200000))"]);
+    let output = limited(&psql).output().expect("psql starts");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "42\n200000\n", "{}", pgferry.log().text());
+    let session = &stage.sessions.sessions()[0];
+    assert_eq!((session.target.as_str(), session.reason.as_deref()), (NODE, Some("a test")));
+    pgferry.process().signal(Signal::TERM).expect("it takes the signal");
+    assert!(stage.all_ended(), "{:?}", stage.sessions.sessions());
+    assert_eq!(stage.sessions.breaches(), []);
+}
+
+#[test]
+fn a_session_of_postgresql_does_not_notice_that_the_data_channel_was_closed() {
+    let stage = Stage::new();
+    let pgferry = stage.run(&stage.target(), "");
+    let mut wire = Wire::open(pgferry.port("db")).expect("a session");
+    let pid = wire.query("select pg_backend_pid()").expect("an answer");
+    stage.sessions.close_websockets(1000, "Bye");
+    assert_eq!(wire.query("select pg_backend_pid()"), Ok(pid.clone()));
+    stage.sessions.reset_websockets();
+    assert_eq!(wire.query("select pg_backend_pid()"), Ok(pid), "{}", pgferry.log().text());
+    assert_eq!(stage.sessions.breaches(), []);
+}
+
+#[test]
+fn a_cancel_request_reaches_the_query_over_the_same_session() {
+    let stage = Stage::new();
+    let pgferry = stage.run(&stage.target(), "open_ahead = false\n");
+    let (mut wire, key) = Wire::open_with_key(pgferry.port("db"));
+    wire.ask("do $$ begin raise notice 'running'; perform pg_sleep(3600); end $$");
+    while wire.next().unwrap().unwrap().tag != b'N' {}
+    Wire::cancel(pgferry.port("db"), &key);
+    assert_eq!(wire.fault().code, "57014");
+    assert_eq!(stage.sessions.sessions().len(), 1);
+}
+
+#[test]
+fn a_database_that_refuses_is_an_error_that_names_it_and_the_way_out() {
+    let stage = Stage::new();
+    let mut target = stage.target();
+    let port = free_port();
+    target.database = target
+        .database
+        .replace(&format!("port = {}", stage.world.postgres.port()), &format!("port = {port}"));
+    let pgferry = stage.run(&target, "");
+    let fault = Wire::open(pgferry.port("db")).map(drop).expect_err("no session");
+    assert_eq!(fault.code, "08001", "{fault:?}");
+    assert!(fault.message.contains("transport node (ssm "), "{fault:?}");
+    assert!(fault.message.contains(&format!("could not connect to 127.0.0.1:{port}")), "{fault:?}");
+    assert!(fault.message.contains("security group"), "{fault:?}");
+}
+
+#[test]
+fn a_session_that_is_over_ends_its_clients_with_the_reason() {
+    let stage = Stage::new();
+    let pgferry = stage.run(&stage.target(), "open_ahead = false\n");
+    let mut wire = Wire::open(pgferry.port("db")).expect("a session");
+    wire.query("select 1").expect("an answer");
+    stage.sessions.expire_session(&stage.sessions.sessions()[0].id);
+    let fault = wire.fault();
+    assert_eq!(fault.code, "08006", "{fault:?}");
+    assert!(fault.message.contains("keep_alive"), "{fault:?}");
+    let mut next = Wire::open(pgferry.port("db")).expect("a new session");
+    next.query("select 1").expect("an answer");
+}
+
+#[test]
+fn a_permission_that_is_missing_is_named() {
+    let stage = Stage::new();
+    stage.aws.allow_only(&stage.aws.credentials().access_key_id, &["sts:*", "ssm:Describe*"]);
+    let pgferry = stage.run(&stage.target(), "");
+    let fault = Wire::open(pgferry.port("db")).map(drop).expect_err("no session");
+    assert_eq!(fault.code, "28000", "{fault:?}");
+    assert!(fault.message.contains("may not ssm:StartSession"), "{fault:?}");
+    assert!(fault.hint.unwrap_or_default().contains("allow ssm:StartSession"));
+}
+
+const NODE: &str = "i-0123456789abcdef0";
