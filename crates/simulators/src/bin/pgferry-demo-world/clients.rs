@@ -6,21 +6,36 @@ use pgferry_simulators::Role;
 
 use crate::{
     failure::Failure,
-    ferry::Ferry,
+    ferry::{Address, Ferry},
     narration::{self, Narration},
-    world::World,
+    world::{TOKEN_USER, World},
 };
 
-/// psql asks where it has arrived.
+/// psql asks where it has arrived, with each of the three logins.
 pub(crate) fn ask(world: &World, ferry: &Ferry, narration: &Narration) -> Result<(), Failure> {
-    let conninfo = ferry.address.conninfo();
+    let arrived = format!("{}:{}", world.behind().ip(), world.postgres.port());
+    let there = [Role::Scram.name(), "TLSv1.3", &arrived];
+    narration.fact("Login", "with a password");
+    ask_at(&ferry.address, (WHERE, &there), world, narration)?;
+    narration.fact("Login", "with a secret of Secrets Manager");
+    ask_at(&ferry.secret, (WHERE, &there), world, narration)?;
+    narration.fact("Login", "with a token of IAM, which pgferry signs; that user has no password");
+    ask_at(&ferry.token, (WHO, &[TOKEN_USER]), world, narration)
+}
+
+fn ask_at(
+    address: &Address,
+    (question, answers): (&str, &[&str]),
+    world: &World,
+    narration: &Narration,
+) -> Result<(), Failure> {
+    let conninfo = address.conninfo();
     narration.command(&format!("psql \"{conninfo}\""));
     let mut psql = world.postgres.client("psql");
-    psql.args(["-X", "-x", "-v", "ON_ERROR_STOP=1", "-d", &conninfo, "-c", QUESTION]);
+    psql.args(["-X", "-x", "-v", "ON_ERROR_STOP=1", "-d", &conninfo, "-c", question]);
     let answer = run(&mut psql)?;
     narration::block(&answer);
-    let arrived = format!("{}:{}", world.behind().ip(), world.postgres.port());
-    for expected in [Role::Scram.name(), "TLSv1.3", &arrived] {
+    for expected in answers {
         if !answer.contains(expected) {
             return Err(Failure::Unexpected(format!("the answer lacks {expected:?}")));
         }
@@ -64,7 +79,9 @@ fn run(command: &mut Command) -> Result<String, Failure> {
     Err(Failure::Client { program, output: said })
 }
 
-const QUESTION: &str = "\
+const WHO: &str = "\
+    SELECT current_user AS \"logged in as\", current_database() AS \"database\"";
+const WHERE: &str = "\
     SELECT split_part(version(), ' on ', 1) AS \"server\", current_user AS \"logged in as\", \
     version AS \"encryption\", cipher AS \"cipher\", \
     host(inet_server_addr()) || ':' || inet_server_port() AS \"database at\" \

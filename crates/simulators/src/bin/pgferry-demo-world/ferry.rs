@@ -16,11 +16,15 @@ use crate::{
     Arguments,
     failure::Failure,
     narration::{self, Narration},
-    world::World,
+    world::{SECRET, TOKEN_USER, World},
 };
 
 pub(crate) struct Ferry {
     pub(crate) address: Address,
+    /// The same database, logged in to with a token of IAM.
+    pub(crate) token: Address,
+    /// And with a secret of Secrets Manager.
+    pub(crate) secret: Address,
     admin: String,
     log: Log,
     // Before the directory, so that pgferry is gone before its files are.
@@ -49,11 +53,13 @@ impl Ferry {
         narration::block(&fs::read_to_string(&file).unwrap_or_default());
         let mut command = Command::new(&arguments.pgferry);
         command.args(["run", "--config"]).arg(&file);
+        command.envs(world.aws.envs()).env_remove("AWS_PROFILE").env_remove("AWS_SESSION_TOKEN");
         let (process, log) = Process::run_in(&command, Grace::Terminate, directory.path())?;
-        let address = Address::parse(&announced(&log, "target demo on ")?)?;
+        let at = |target: &str| Address::parse(&announced(&log, &format!("target {target} on "))?);
+        let (address, token, secret) = (at("demo")?, at("token")?, at("secret")?);
         let admin = announced(&log, "admin on ")?;
         narration.fact("Ready", &format!("target demo on {}:{}", address.host, address.port));
-        Ok(Self { address, admin, log, _process: process, _directory: directory })
+        Ok(Self { address, token, secret, admin, log, _process: process, _directory: directory })
     }
 
     /// Fails if pgferry has ended.
@@ -108,19 +114,49 @@ fn write_files(directory: &Path, arguments: &Arguments, world: &World) -> Result
 }
 
 fn configuration(password: &Path, arguments: &Arguments, world: &World) -> String {
-    let (postgres, bastion) = (&world.postgres, &world.bastion);
+    let (listen, role) = (port_to_listen_on(), Role::Scram.name());
+    let (ca, iam_ca) = (world.postgres.ca_file(), world.iam.ca_file());
+    let behind = (world.postgres.port(), world.behind().ip().to_string());
+    let iam = (world.iam.port(), world.iam.address().to_string());
+    let file = password.display();
+    let by_password = format!("kind = \"password\", user = \"{role}\", password_file = '{file}'");
+    let by_token = format!("kind = \"iam\", user = \"{TOKEN_USER}\"");
+    let by_secret = format!("kind = \"secrets-manager\", secret = \"{SECRET}\"");
     format!(
-        "[admin]\n\
-         listen = \"127.0.0.1:0\"\n\n\
-         [targets.demo]\n\
-         listen = \"127.0.0.1:{listen}\"\n\n\
-         [targets.demo.database]\n\
-         host = \"{SERVER_NAME}\"   # the name in its certificate\n\
+        "[admin]\nlisten = \"127.0.0.1:0\"\n\n{}{}{}{}",
+        target("demo", listen, &database(&behind, &ca), &by_password),
+        target("token", 0, &database(&iam, &iam_ca), &by_token),
+        target("secret", 0, &database(&behind, &ca), &by_secret),
+        transport(arguments, world),
+    )
+}
+
+fn target(name: &str, listen: u16, database: &str, credential: &str) -> String {
+    format!(
+        "[targets.{name}]\n\
+         listen = \"127.0.0.1:{listen}\"\n\
+         transport = \"bastion\"\n\
+         credential = {{ {credential} }}\n\n\
+         [targets.{name}.database]\n\
+         {database}\n"
+    )
+}
+
+fn database((port, address): &(u16, String), ca: &Path) -> String {
+    format!(
+        "host = \"{SERVER_NAME}\"   # the name in its certificate\n\
          port = {port}\n\
          address = \"{address}\"   # what the bastion dials; a real cluster's name needs none\n\
          name = \"app\"\n\
-         ca_file = '{ca}'\n\n\
-         [targets.demo.transport]\n\
+         ca_file = '{}'\n",
+        ca.display()
+    )
+}
+
+fn transport(arguments: &Arguments, world: &World) -> String {
+    let bastion = &world.bastion;
+    format!(
+        "[transports.bastion]\n\
          kind = \"ssh\"\n\
          path = '{plugin}'\n\
          host = \"127.0.0.1\"\n\
@@ -128,22 +164,12 @@ fn configuration(password: &Path, arguments: &Arguments, world: &World) -> Strin
          user = '{user}'\n\
          key_file = '{key}'\n\
          known_hosts_file = '{known_hosts}'\n\
-         ssh_config = false\n\n\
-         [targets.demo.credential]\n\
-         kind = \"password\"\n\
-         user = \"{role}\"\n\
-         password_file = '{password}'\n",
-        listen = port_to_listen_on(),
-        port = postgres.port(),
-        address = world.behind().ip(),
-        ca = postgres.ca_file().display(),
+         ssh_config = false\n",
         plugin = arguments.ssh_plugin.display(),
         ssh = bastion.port(),
         user = bastion.user(),
         key = bastion.key_file(Key::Ed25519).display(),
         known_hosts = bastion.known_hosts_file().display(),
-        role = Role::Scram.name(),
-        password = password.display(),
     )
 }
 

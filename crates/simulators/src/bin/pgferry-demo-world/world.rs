@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use pgferry_simulators::{Postgres, SERVER_NAME, Sshd};
+use pgferry_simulators::{Aws, IamDatabase, Postgres, Role, SERVER_NAME, Sshd};
 
 use crate::{
     failure::Failure,
@@ -12,20 +12,33 @@ use crate::{
 pub(crate) struct World {
     pub(crate) postgres: Postgres,
     pub(crate) bastion: Sshd,
+    pub(crate) aws: Aws,
+    /// The same server, as RDS shows it to those who log in with tokens.
+    pub(crate) iam: IamDatabase,
 }
 
 impl World {
     pub(crate) fn start() -> Result<Self, Failure> {
         let postgres = Postgres::builder().listen(BEHIND).try_start()?;
         let behind = SocketAddr::new(BEHIND, postgres.port());
-        let bastion = Sshd::builder().permit_open(behind).try_start()?;
-        Ok(Self { postgres, bastion })
+        let aws = Aws::try_start(REGION)?;
+        let password = postgres.password(Role::Scram);
+        let value = format!(r#"{{"username":"{}","password":"{password}"}}"#, Role::Scram.name());
+        aws.add_secret(SECRET, &value);
+        let iam = IamDatabase::builder(&aws, &postgres).role(TOKEN_USER).try_start()?;
+        let bastion = Sshd::builder().permit_open(behind).permit_open(iam.address()).try_start()?;
+        Ok(Self { postgres, bastion, aws, iam })
     }
 
     pub(crate) fn describe(&self, narration: &Narration) {
         narration.fact("PostgreSQL", &format!("{}, certificate for {SERVER_NAME}", self.behind()));
         let bastion = self.bastion.address();
-        narration.fact("Bastion", &format!("{bastion}, forwards to {} alone", self.behind()));
+        narration.fact("Bastion", &format!("{bastion}, forwards to the database alone"));
+        narration.fact(
+            "By token",
+            &format!("{}, the same server, as RDS asks for tokens", self.iam.address()),
+        );
+        narration.fact("AWS", &format!("simulated, {}, {REGION}", self.aws.endpoint_url()));
         narration::plain(
             "  On a single machine nothing but good manners keeps a client from dialling the database\n  \
              directly. pgferry is given the bastion only, and the bastion's log shows who came through.",
@@ -35,8 +48,8 @@ impl World {
     /// Holds the bastion's log against what the clients did.
     pub(crate) fn prove_the_way(&self, narration: &Narration) -> Result<(), Failure> {
         let (connections, channels) = (self.bastion.connections(), self.bastion.channels());
-        // psql, pgbench filling its tables, and four pgbench clients.
-        if channels < 6 {
+        // psql three times, pgbench filling its tables, and four pgbench clients.
+        if channels < 8 {
             let log = self.bastion.log().text();
             return Err(Failure::Unexpected(format!(
                 "the bastion opened only {channels} channels; its log:\n{log}"
@@ -54,5 +67,11 @@ impl World {
     }
 }
 
+/// The region in the endpoint's name.
+const REGION: &str = "us-east-1";
+/// The secret of the user that psql is.
+pub(crate) const SECRET: &str = "demo/app";
+/// A user that has no password.
+pub(crate) const TOKEN_USER: &str = "app_token";
 /// A loopback address of its own, which stands for the private subnet.
 const BEHIND: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 9, 1));
