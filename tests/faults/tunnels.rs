@@ -106,6 +106,22 @@ fn a_database_that_is_not_ready_after_the_login_is_given_up_at_the_limit() {
 }
 
 #[test]
+fn all_steps_together_end_with_the_budget_whatever_their_own_limits() {
+    let (relay, target) = relayed(Role::Scram);
+    let pgferry = start("startup = \"1s\"", &[&target]);
+    relay.stall(Direction::TowardsFrontend);
+    let fault = within(Duration::from_secs(1), || Wire::refused(pgferry.port("db")));
+    fault.assert(
+        "db",
+        "08001",
+        &["tls", "no session within 1s"],
+        "The limit is startup in [limits]",
+    );
+    relay.resume(Direction::TowardsFrontend);
+    assert_serves(&pgferry, "db");
+}
+
+#[test]
 fn a_database_whose_port_is_closed_is_reported_at_once() {
     let (relay, target) = relayed(Role::Scram);
     let pgferry = start("", &[&target]);
