@@ -41,7 +41,7 @@ impl Stage {
 
     fn target(&self) -> Target {
         let mut target = Target::new("db", &self.world, Way::Direct, Role::Scram);
-        target.transport = "\"node\"".to_owned();
+        "\"node\"".clone_into(&mut target.transport);
         target
     }
 

@@ -81,7 +81,9 @@ fn every_power_is_named_with_its_line_its_key_and_its_value() {
         ("transports.t = { kind = \"ssh\", aws = {} }", "t.aws: hands your AWS credentials"),
         ("transports.t.aws.region = \"eu-west-1\"", "t.aws.region: hands your AWS credentials"),
         ("transports.t.aws.assume_role.role_arn = \"a\"", "role_arn: hands your AWS credent"),
-        ("transports.t.kind = \"ssm\"", "runs other code, with settings of its choice: ssm"),
+        ("transports.t.kind = \"ssm\"", "starts sessions with your AWS credentials: ssm"),
+        ("transports.t = { kind = \"ssm\", keep_alive = \"1m\" }", "idle timeout: 1m"),
+        ("transports.t = { kind = \"ssm\", messages_endpoint = \"evil\" }", "address: evil"),
         ("transports.t.path = \"lib.so\"", "loads a library into pgferry: lib.so"),
         ("transports.t.kind = \"exec\"", "runs other code, with settings of its choice: exec"),
         (
