@@ -205,15 +205,18 @@ fn plugins_that_are_linked_in_and_those_in_directories_are_listed() {
     let output = pgferry(&["plugin", "list", "--plugin-dir", directory]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let shown = String::from_utf8(output.stdout).unwrap();
-    for line in
-        ["direct           built in", "exec             built in", "ssh              linked in"]
-    {
+    for line in [
+        "direct           built in",
+        "exec             built in",
+        "ssh              linked in",
+        "ssm              linked in",
+    ] {
         assert!(shown.lines().any(|is| is == line), "{line:?}: {shown}");
     }
     assert!(shown.contains(&format!("mine             {}", file.display())), "{shown}");
     let output = pgferry(&["plugin", "list", "--json", "--plugin-dir", directory]);
     let shown: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(shown["plugins"][3]["place"], file.to_str().unwrap());
+    assert_eq!(shown["plugins"][4]["place"], file.to_str().unwrap());
 }
 
 #[test]
@@ -225,7 +228,7 @@ fn the_version_is_shown_as_text_and_as_json() {
     let output = pgferry(&["version", "--json"]);
     let shown: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(shown["version"], version);
-    assert_eq!(shown["linked"], serde_json::json!(["ssh"]));
+    assert_eq!(shown["linked"], serde_json::json!(["ssh", "ssm"]));
     assert!(shown["contract"].is_string());
 }
 
