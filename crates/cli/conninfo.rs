@@ -6,6 +6,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use pgferry_config::{Credential, Listen, Secret, Target};
 use zeroize::Zeroizing;
 
+use crate::inherited::Login;
+
 /// What RFC 3986 calls unreserved stays; everything else is encoded, wherever it stands.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -18,10 +20,13 @@ const WITH_TLS: &str = "require";
 #[derive(Clone, Debug)]
 pub(crate) struct ConnInfo {
     pub(crate) place: Place,
-    pub(crate) user: String,
+    /// The client's own choice if absent.
+    pub(crate) user: Option<String>,
     pub(crate) password: Option<Secret>,
-    pub(crate) database: String,
+    /// The client's own choice if absent.
+    pub(crate) database: Option<String>,
     pub(crate) sslmode: &'static str,
+    pub(crate) login: Login,
 }
 
 /// Where a client connects.
@@ -61,24 +66,19 @@ fn from_here(address: SocketAddr) -> SocketAddr {
 /// The database that a session opens: the configured one, else the one that libpq would take for the
 /// database's own user, and not for the local one. Where a secret has that user, it is the one that
 /// every server has; a `dbname` in the secret goes before either.
-pub(crate) fn database(target: &Target) -> String {
+pub(crate) fn database(target: &Target) -> Option<&str> {
     match (&target.database.name, &target.credential) {
-        (Some(name), _) => name.clone(),
-        (None, Credential::SecretsManager { user: None, .. }) => "postgres".to_owned(),
-        (None, Credential::Passthrough) => inherited("PGDATABASE").unwrap_or_else(|| user(target)),
+        (Some(name), _) => Some(name),
+        (None, Credential::SecretsManager { user: None, .. }) => Some("postgres"),
         (None, _) => user(target),
     }
 }
 
-/// The user that a client names. It counts for passthrough alone, and there it is whom libpq would
-/// take.
-pub(crate) fn user(target: &Target) -> String {
+/// The user that a client names, unless that is its own choice.
+pub(crate) fn user(target: &Target) -> Option<&str> {
     match &target.credential {
-        Credential::Passthrough => inherited("PGUSER")
-            .or_else(|| inherited("USER"))
-            .or_else(|| inherited("LOGNAME"))
-            .unwrap_or_else(|| LOCAL_USER.to_owned()),
-        credential => credential.user().unwrap_or(LOCAL_USER).to_owned(),
+        Credential::Passthrough => None,
+        credential => Some(credential.user().unwrap_or(LOCAL_USER)),
     }
 }
 
@@ -105,14 +105,15 @@ impl ConnInfo {
             Place::Tcp(address) => (address.ip().to_string(), address.port()),
             Place::Unix { directory, port } => (directory.clone(), *port),
         };
-        let mut variables = vec![
-            ("PGHOST", host.into()),
-            ("PGPORT", port.to_string().into()),
-            ("PGUSER", self.user.clone().into()),
-            ("PGDATABASE", self.database.clone().into()),
-            ("PGSSLMODE", self.sslmode.to_owned().into()),
-            ("DATABASE_URL", self.url()),
-        ];
+        let mut variables = vec![("PGHOST", host.into()), ("PGPORT", port.to_string().into())];
+        if let Some(user) = &self.user {
+            variables.push(("PGUSER", user.clone().into()));
+        }
+        if let Some(database) = &self.database {
+            variables.push(("PGDATABASE", database.clone().into()));
+        }
+        variables.push(("PGSSLMODE", self.sslmode.to_owned().into()));
+        variables.push(("DATABASE_URL", self.url()));
         if let Some(password) = &self.password {
             variables.push(("PGPASSWORD", password.expose().to_owned().into()));
         }
@@ -134,16 +135,22 @@ impl ConnInfo {
     }
 
     fn url_with(&self, password: Option<&str>) -> Zeroizing<String> {
-        let encoded = |text| utf8_percent_encode(text, RESERVED);
-        let colon = if password.is_some() { ":" } else { "" };
-        let (user, password) = (encoded(&self.user), password.unwrap_or_default());
-        let (database, sslmode) = (encoded(&self.database), self.sslmode);
+        let encoded = |text: &str| utf8_percent_encode(text, RESERVED).to_string();
+        let user = self.user.as_deref().map(encoded);
+        let who = match (user, password) {
+            (Some(user), Some(password)) => format!("{user}:{password}@"),
+            (Some(user), None) => format!("{user}@"),
+            (None, _) => String::new(),
+        };
+        let who = Zeroizing::new(who);
+        let (who, sslmode) = (who.as_str(), self.sslmode);
+        let database = self.database.as_deref().map(encoded).unwrap_or_default();
         Zeroizing::new(match &self.place {
-            Place::Tcp(address) => format!(
-                "postgresql://{user}{colon}{password}@{address}/{database}?sslmode={sslmode}"
-            ),
+            Place::Tcp(address) => {
+                format!("postgresql://{who}{address}/{database}?sslmode={sslmode}")
+            }
             Place::Unix { directory, port } => format!(
-                "postgresql://{user}{colon}{password}@/{database}?host={}&port={port}&sslmode={sslmode}",
+                "postgresql://{who}/{database}?host={}&port={port}&sslmode={sslmode}",
                 encoded(directory)
             ),
         })
@@ -158,13 +165,13 @@ mod tests {
     use super::*;
 
     fn info(place: Place) -> ConnInfo {
-        let (user, database) = ("o'neill@x".to_owned(), "my db/ü".to_owned());
         ConnInfo {
             place,
-            user,
+            user: Some("o'neill@x".to_owned()),
             password: Some(Secret::new("p:w %#?".to_owned())),
-            database,
+            database: Some("my db/ü".to_owned()),
             sslmode: WITHOUT_TLS,
+            login: Login::Here,
         }
     }
 
@@ -187,6 +194,18 @@ mod tests {
         let url = ConnInfo { password: None, ..info(place) }.url();
         let tail = "@/my%20db%2F%C3%BC?host=%2Frun%2Fmy%20pg&port=6000&sslmode=disable";
         assert_eq!(*url, format!("postgresql://o%27neill%40x{tail}"));
+    }
+
+    #[test]
+    fn what_the_client_chooses_itself_is_left_out() {
+        let of = |place| ConnInfo { user: None, password: None, database: None, ..info(place) };
+        assert_eq!(*of(tcp("127.0.0.1:5")).url(), "postgresql://127.0.0.1:5/?sslmode=disable");
+        let place = Place::Unix { directory: "/run".to_owned(), port: 5 };
+        let tail = "host=%2Frun&port=5&sslmode=disable";
+        assert_eq!(*of(place).url(), format!("postgresql:///?{tail}"));
+        let variables = of(tcp("127.0.0.1:5")).variables();
+        let names: Vec<_> = variables.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, ["PGHOST", "PGPORT", "PGSSLMODE", "DATABASE_URL"]);
     }
 
     #[test]

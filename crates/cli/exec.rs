@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use pgferry_config::{Credential, Listen, LocalAuth, LocalPassword, Plan, Secret, Target};
+use pgferry_config::{Listen, LocalAuth, LocalPassword, Plan, Secret};
 use pgferry_proxy::Server;
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +19,7 @@ use crate::child::Child;
 use crate::conninfo::{self, ConnInfo, LOCAL_USER, Place};
 use crate::exit::{Exit, Failure};
 use crate::hex::hex;
-use crate::inherited::REMOVED;
+use crate::inherited::Login;
 use crate::logging;
 use crate::run;
 
@@ -46,17 +46,37 @@ pub(crate) fn run_with(
     serve(parts, access, command)
 }
 
-/// The plan for this target alone, with one listener for the command.
+/// The plan for this target alone, with one listener that only the returned password opens, or, where the
+/// command logs in at the database itself, only processes of this user.
 fn private(session: &Session) -> Result<(Plan, ConnInfo), Failure> {
     let invalid = |error| Failure::new(Exit::Config, error);
     let mut plan = assembly::load(&session.config)?;
     let target = plan.target(session.target.name.as_deref()).map_err(invalid)?;
-    let name = target.name.clone();
+    let (name, login) = (target.name.clone(), Login::of(target));
     let database = match (&target.database.name, conninfo::inherited("PGDATABASE")) {
-        (None, Some(inherited)) => inherited,
-        _ => conninfo::database(target),
+        (None, Some(inherited)) => Some(inherited),
+        _ => conninfo::database(target).map(str::to_owned),
     };
-    let Login { user, password, local_auth } = Login::of(target);
+    let (local_auth, user, password) = match login {
+        Login::Here => {
+            let password = random_password();
+            let generated = LocalPassword::Generated(password.clone());
+            let local_auth = LocalAuth::Scram { user: None, password: generated };
+            (local_auth, Some(LOCAL_USER.to_owned()), Some(password))
+        }
+        Login::AtDatabase if cfg!(target_os = "linux") => {
+            (LocalAuth::SameUser, conninfo::inherited("PGUSER"), None)
+        }
+        Login::AtDatabase => {
+            return Err(Failure::new(
+                Exit::Config,
+                anyhow::anyhow!(
+                    "target \"{name}\" has no local password (passthrough), and this system cannot tell \
+                     whose process connects; use pgferry run, with listen = {{ unix = \"/dir\" }}"
+                ),
+            ));
+        }
+    };
     let place = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     for target in plan.targets.iter_mut().filter(|target| target.name == name) {
         target.listen = vec![Listen::Tcp(place)];
@@ -66,39 +86,8 @@ fn private(session: &Session) -> Result<(Plan, ConnInfo), Failure> {
     }
     plan.admin = None;
     let plan = plan.select(&[name]).map_err(invalid)?;
-    Ok((
-        plan,
-        ConnInfo {
-            place: Place::Tcp(place),
-            user,
-            password,
-            database,
-            sslmode: conninfo::WITHOUT_TLS,
-        },
-    ))
-}
-
-/// How the command logs in to its listener.
-struct Login {
-    user: String,
-    password: Option<Secret>,
-    local_auth: LocalAuth,
-}
-
-impl Login {
-    /// With a password that nobody else has; unless it is the database that asks for one, which the
-    /// person has then.
-    fn of(target: &Target) -> Self {
-        if matches!(target.credential, Credential::Passthrough) {
-            let password = conninfo::inherited("PGPASSWORD").map(Secret::new);
-            let user = conninfo::user(target);
-            return Self { user, password, local_auth: LocalAuth::SameUser };
-        }
-        let generated = random_password();
-        let password = LocalPassword::Generated(generated.clone());
-        let local_auth = LocalAuth::Scram { user: None, password };
-        Self { user: LOCAL_USER.to_owned(), password: Some(generated), local_auth }
-    }
+    let (place, sslmode) = (Place::Tcp(place), conninfo::WITHOUT_TLS);
+    Ok((plan, ConnInfo { place, user, password, database, sslmode, login }))
 }
 
 /// 256 bits, in characters that need no quotes anywhere.
@@ -135,7 +124,7 @@ async fn accompany(server: &Server, access: ConnInfo, mut command: Command) -> R
     let Some(Ok(address)) = bound else {
         return Err(internal(anyhow::anyhow!("the listener has no address")));
     };
-    for name in REMOVED {
+    for name in access.login.removed() {
         command.env_remove(name);
     }
     for (name, value) in (ConnInfo { place: Place::Tcp(address), ..access }).variables() {

@@ -3,8 +3,10 @@
 //! Source: PostgreSQL 18 documentation, "Environment Variables" of libpq. What is set for a client
 //! anyway (`PGHOST`, `PGPORT`, `PGUSER`, `PGDATABASE`, `PGPASSWORD`, `PGSSLMODE`) is not in the lists.
 
+use pgferry_config::{Credential, Target};
+
 /// Variables that would lead a client past the listener, or make it refuse the listener.
-pub(crate) const REMOVED: &[&str] = &[
+const REMOVED: &[&str] = &[
     // Another place: it would win over PGHOST, or a service file's values over all variables.
     "PGHOSTADDR",
     "PGSERVICE",
@@ -41,6 +43,34 @@ pub(crate) const REMOVED: &[&str] = &[
     // A demand on the protocol that the server behind may not know.
     "PGMINPROTOCOLVERSION",
 ];
+
+/// Those of them that are about the client's own login. They stay where it is the database that the client
+/// logs in at.
+const OF_LOGIN: &[&str] = &["PGPASSFILE", "PGREQUIREAUTH"];
+
+/// Where the login of a client ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Login {
+    /// At the listener: what was meant for another server is of no use.
+    Here,
+    /// At the database, with the client's own user and password.
+    AtDatabase,
+}
+
+impl Login {
+    pub(crate) fn of(target: &Target) -> Self {
+        match target.credential {
+            Credential::Passthrough => Self::AtDatabase,
+            _ => Self::Here,
+        }
+    }
+
+    /// The variables that a client must not inherit.
+    pub(crate) fn removed(self) -> Vec<&'static str> {
+        let stays = |name: &&str| self == Self::AtDatabase && OF_LOGIN.contains(name);
+        REMOVED.iter().copied().filter(|name| !stays(name)).collect()
+    }
+}
 
 /// Variables that say what a session is like, or where libpq finds its own files.
 #[cfg(test)]
@@ -79,5 +109,12 @@ mod tests {
         }
         let all = SET.len() + REMOVED.len() + KEPT.len();
         assert_eq!(all, CHAPTER.split_ascii_whitespace().count());
+    }
+    #[test]
+    fn what_is_about_the_login_stays_for_a_login_at_the_database() {
+        let (here, there) = (Login::Here.removed(), Login::AtDatabase.removed());
+        assert_eq!(here, REMOVED);
+        let left: Vec<_> = here.into_iter().filter(|name| !there.contains(name)).collect();
+        assert_eq!(left, OF_LOGIN);
     }
 }

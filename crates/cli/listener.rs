@@ -9,6 +9,7 @@ use crate::args::client::{Listener, TargetName};
 use crate::assembly;
 use crate::conninfo::{self, ConnInfo, Place};
 use crate::exit::{Exit, Failure};
+use crate::inherited::Login;
 
 /// How a client connects to the target under `pgferry run`.
 pub(crate) fn conninfo(
@@ -30,10 +31,10 @@ pub(crate) fn conninfo(
             (user.as_deref(), Some(Secret::new(text)))
         }
     };
-    let user = user.map_or_else(|| conninfo::user(target), str::to_owned);
-    let database = conninfo::database(target);
-    let sslmode = conninfo::sslmode(target, &place);
-    Ok(ConnInfo { place, user, password, database, sslmode })
+    let user = user.or_else(|| conninfo::user(target)).map(str::to_owned);
+    let database = conninfo::database(target).map(str::to_owned);
+    let (sslmode, login) = (conninfo::sslmode(target, &place), Login::of(target));
+    Ok(ConnInfo { place, user, password, database, sslmode, login })
 }
 
 /// The first listener that has a fixed place: an address, unless the socket is wanted or there is no

@@ -5,10 +5,13 @@ use zeroize::Zeroizing;
 
 use crate::args::client::Shell;
 use crate::conninfo::Variable;
-use crate::inherited::REMOVED;
 
-/// What a shell has to read to have these variables, and none that leads elsewhere.
-pub(crate) fn settings(shell: Shell, variables: &[Variable]) -> Zeroizing<String> {
+/// What a shell has to read to have these variables, and none of those that are `removed`.
+pub(crate) fn settings(
+    shell: Shell,
+    variables: &[Variable],
+    removed: &[&str],
+) -> Zeroizing<String> {
     let assignment = |(name, value): &Variable| match shell {
         Shell::Sh => format!("export {name}={}", sh(value)),
         Shell::Fish => format!("set -gx {name} {};", fish(value)),
@@ -17,11 +20,11 @@ pub(crate) fn settings(shell: Shell, variables: &[Variable]) -> Zeroizing<String
         Shell::Json => String::new(),
     };
     let removal = match shell {
-        Shell::Sh => Some(format!("unset {}", REMOVED.join(" "))),
+        Shell::Sh => Some(format!("unset {}", removed.join(" "))),
         // It is a failure in fish to erase what is not there.
-        Shell::Fish => Some(format!("set -e {}; or true;", REMOVED.join(" "))),
+        Shell::Fish => Some(format!("set -e {}; or true;", removed.join(" "))),
         Shell::Pwsh => {
-            let names: Vec<_> = REMOVED.iter().map(|name| format!("Env:{name}")).collect();
+            let names: Vec<_> = removed.iter().map(|name| format!("Env:{name}")).collect();
             Some(format!("Remove-Item -ErrorAction Ignore {}", names.join(",")))
         }
         Shell::Dotenv => None,
@@ -79,7 +82,7 @@ mod tests {
 
     fn line(shell: Shell, value: &str) -> String {
         let variables = [("PGUSER", Zeroizing::new(value.to_owned()))];
-        let text = settings(shell, &variables);
+        let text = settings(shell, &variables, &[]);
         text.lines().last().map(str::to_owned).unwrap_or_default()
     }
 
@@ -107,7 +110,7 @@ mod tests {
     #[test]
     fn shells_unset_what_would_lead_elsewhere() {
         for shell in [Shell::Sh, Shell::Fish, Shell::Pwsh] {
-            let text = settings(shell, &[]);
+            let text = settings(shell, &[], &["PGHOSTADDR", "PGSERVICE"]);
             assert!(text.contains("PGHOSTADDR") && text.contains("PGSERVICE"), "{}", *text);
         }
     }

@@ -275,7 +275,8 @@ macro_rules! limits {
 
 limits! {
     local_login = Duration::from_secs(30),
-        "From accept until the client has sent its startup packet and logged in locally.";
+        "From accept until the client has sent its startup packet and logged in locally. With `passthrough` \
+         also what it takes to answer the database.";
     startup = Duration::from_mins(1),
         "From the local login until the database is ready, retries included. Each step below has its own \
          limit within this one.";

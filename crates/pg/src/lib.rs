@@ -18,6 +18,7 @@ pub mod frame;
 pub mod fuzzing;
 pub mod message;
 pub mod operation;
+pub mod passthrough;
 pub mod scram;
 pub mod session;
 pub mod sql_state;

@@ -8,6 +8,7 @@ mod fields;
 pub mod frontend;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use zeroize::Zeroize as _;
 
 pub use fields::ErrorFields;
 
@@ -99,6 +100,13 @@ impl Raw {
     /// The message as it came.
     pub fn encode(&self) -> Bytes {
         typed(self.tag, &self.body)
+    }
+
+    /// Overwrites the body, if nobody else has a share of its memory.
+    pub fn wipe(self) {
+        if let Ok(mut body) = self.body.try_into_mut() {
+            body.zeroize();
+        }
     }
 
     fn malformed(&self) -> MessageError {

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use self::establish::Established;
+use crate::backend::login::LoginError;
 use crate::conversation::Conversation;
 use crate::error::{Blame, ConnectionError};
 use crate::farewell::farewell;
@@ -96,6 +97,9 @@ async fn refuse(
     }
     if let Some(report) = error.report(&target.subject) {
         let origin = match error.blame() {
+            _ if matches!(error, ConnectionError::Login(LoginError::Denied { .. })) => {
+                Origin::Server
+            }
             Blame::Transport => Origin::Transport,
             Blame::Backend => Origin::Server,
             Blame::Frontend | Blame::Credentials | Blame::Proxy => Origin::Proxy,

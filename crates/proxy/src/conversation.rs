@@ -40,6 +40,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         }
     }
 
+    /// Reads the next message, which has a secret in it: nothing but the message holds its memory, so
+    /// that it can be wiped.
+    ///
+    /// Cancel safety: what was read stays in the buffer.
+    pub(crate) async fn next_secret(&mut self, body_max: usize) -> Result<Raw, ReadError> {
+        let message = self.next(body_max).await?;
+        self.buffer = BytesMut::from(&self.buffer[..]);
+        Ok(message)
+    }
+
     /// Reads more bytes into the buffer.
     ///
     /// Cancel safety: nothing is lost.

@@ -183,7 +183,8 @@ impl ConnectionError {
             | Self::ClientMessage(_)
             | Self::LocalTls(_)
             | Self::LocalLoginTimeout(_)
-            | Self::Refused(_) => Blame::Frontend,
+            | Self::Refused(_)
+            | Self::Login(LoginError::Denied { .. }) => Blame::Frontend,
             Self::TooManyConnections(_) | Self::Draining => Blame::Proxy,
             Self::Credentials(_)
             | Self::NoCredential
@@ -233,15 +234,17 @@ impl ConnectionError {
                 LoginError::CleartextRefused
                 | LoginError::AsksForPassword { .. }
                 | LoginError::OurCertificate(_)
+                | LoginError::FrontendExposed
                 | LoginError::Unsupported(_)
                 | LoginError::Scram(_)
                 | LoginError::ScramIterations
                 | LoginError::ScramUnfinished
                 | LoginError::ZeroByte => SqlState::INVALID_AUTHORIZATION,
                 LoginError::Protocol(_) | LoginError::TooMuch => SqlState::PROTOCOL_VIOLATION,
-                LoginError::Closed | LoginError::Io(_) | LoginError::Rejected { .. } => {
-                    SqlState::UNABLE_TO_CONNECT
-                }
+                LoginError::Closed
+                | LoginError::Io(_)
+                | LoginError::Rejected { .. }
+                | LoginError::Denied { .. } => SqlState::UNABLE_TO_CONNECT,
             }),
             Self::PathLost(_)
             | Self::CancelTimeout(_)
@@ -268,7 +271,9 @@ impl ConnectionError {
                 CloseReason::ProtocolError
             }
             Self::LocalLoginTimeout(_) => CloseReason::TimedOut,
-            Self::Refused(_) | Self::TooManyConnections(_) => CloseReason::Refused,
+            Self::Refused(_)
+            | Self::TooManyConnections(_)
+            | Self::Login(LoginError::Denied { .. }) => CloseReason::Refused,
             Self::Draining => CloseReason::Shutdown,
             Self::Credentials(_)
             | Self::NoCredential
@@ -312,6 +317,7 @@ impl ConnectionError {
     /// hint where it has none and we know one; a report of ours otherwise.
     pub(crate) fn last_words(&self, about: &Subject) -> Vec<u8> {
         match self {
+            Self::Login(LoginError::Denied { raw, .. }) => raw.to_vec(),
             Self::Login(LoginError::Rejected { fields, raw }) if self.blame() == Blame::Backend => {
                 match self.hint(about) {
                     Some(hint) => fields.with_hint(&hint).to_vec(),
@@ -356,7 +362,8 @@ fn tls_label(error: &TlsError) -> &'static str {
 fn login_label(error: &LoginError) -> &'static str {
     match error {
         LoginError::Rejected { .. } => "rejected",
-        LoginError::CleartextRefused => "cleartext_refused",
+        LoginError::Denied { .. } => "denied",
+        LoginError::CleartextRefused | LoginError::FrontendExposed => "cleartext_refused",
         LoginError::Unsupported(_) | LoginError::AsksForPassword { .. } => "unsupported",
         LoginError::OurCertificate(_) => "certificate_refused",
         LoginError::Scram(_) | LoginError::ScramIterations | LoginError::ScramUnfinished => "scram",

@@ -1,4 +1,5 @@
-//! The last words to an application: an error it can read before the connection closes.
+//! The last words to an application: an error it can read before the connection closes. And an end
+//! in order for a database that has nothing to do with it.
 
 use std::time::Duration;
 
@@ -27,6 +28,6 @@ where
         tokio::io::copy(&mut stream.take(DISCARD_MAX), &mut tokio::io::sink()).await
     };
     if let Ok(Err(error)) = timeout(LIMIT, exchange).await {
-        tracing::debug!(%error, "the application left before its last message");
+        tracing::debug!(%error, "the other side left before its last message");
     }
 }

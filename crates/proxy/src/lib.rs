@@ -23,6 +23,7 @@ mod farewell;
 mod frontend;
 mod listener;
 mod listening;
+mod passthrough;
 mod relay;
 mod server;
 mod sessions;

@@ -28,6 +28,8 @@ pub struct Target {
     pub(crate) instance: Arc<Instance>,
     pub(crate) access: Access,
     certificate: Option<ClientCertificate>,
+    /// Whether applications log in at the database themselves.
+    pub(crate) carries_logins: bool,
     pub(crate) local_auth: LocalAuth,
     pub(crate) local_tls: Option<LocalTls>,
     warnings: Vec<String>,
@@ -85,6 +87,7 @@ impl Target {
             subject: Subject::new(&plan.name, &plan.credential, &plan.database),
             routes,
             certificate: ClientCertificate::new(&plan.credential)?,
+            carries_logins: matches!(plan.credential, pgferry_config::Credential::Passthrough),
             local_auth: LocalAuth::new(&plan.local_auth)?,
             local_tls: plan
                 .local_tls

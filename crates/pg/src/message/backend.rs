@@ -9,6 +9,9 @@ use crate::CancelKey;
 /// `AuthenticationOk`.
 pub const AUTHENTICATION_OK: [u8; 9] = *b"R\0\0\0\x08\0\0\0\0";
 
+/// `AuthenticationCleartextPassword`.
+pub const AUTHENTICATION_CLEARTEXT_PASSWORD: [u8; 9] = *b"R\0\0\0\x08\0\0\0\x03";
+
 /// Most SASL mechanisms a server may name.
 const MECHANISMS_MAX: usize = 32;
 
@@ -117,6 +120,12 @@ impl Authentication {
             Self::Unsupported { .. } => "unknown",
         }
     }
+}
+
+/// `AuthenticationMD5Password`.
+pub fn authentication_md5_password(salt: [u8; 4]) -> [u8; 13] {
+    let [a, b, c, d] = salt;
+    [b'R', 0, 0, 0, 12, 0, 0, 0, 5, a, b, c, d]
 }
 
 /// `AuthenticationSASL`, naming the mechanisms offered.

@@ -46,6 +46,14 @@ pub enum LoginError {
         /// The whole message as it came.
         raw: Bytes,
     },
+    /// It refused what the application itself has proved.
+    #[error("{}", .fields.message())]
+    Denied {
+        /// Its words.
+        fields: ErrorFields,
+        /// The whole message as it came.
+        raw: Bytes,
+    },
     /// It wants the password itself, and the connection is not safe for that.
     #[error(
         "the server asks for the password in clear text, which is only sent inside verify-full TLS"
@@ -62,6 +70,9 @@ pub enum LoginError {
     /// It refused our certificate when TLS was up, or misses one.
     #[error("the server refused our certificate: {0:?}")]
     OurCertificate(rustls::AlertDescription),
+    /// It wants the application's password itself, which would come to us across a network.
+    #[error("the server asks for the password in clear text, and the client has no TLS")]
+    FrontendExposed,
     /// It wants a method that is not spoken here.
     #[error("the server asks for {0} authentication, which is not supported")]
     Unsupported(String),
@@ -95,7 +106,7 @@ impl LoginError {
     /// The database's own code, where it gave one.
     pub(crate) fn sql_state(&self) -> Option<SqlState> {
         match self {
-            Self::Rejected { fields, .. } => fields.sql_state(),
+            Self::Rejected { fields, .. } | Self::Denied { fields, .. } => fields.sql_state(),
             _ => None,
         }
     }
@@ -174,7 +185,7 @@ async fn authenticate(
                 server.send(&password_message(hash.as_bytes())?).await?;
             }
             Authentication::Sasl { mechanisms } => {
-                sasl(server, &mechanisms, lease, greeting).await?;
+                sasl(server, &mechanisms, secret(lease), greeting).await?;
             }
             other @ (Authentication::SaslContinue(_)
             | Authentication::SaslFinal(_)
@@ -209,10 +220,11 @@ fn secret(lease: &Lease) -> &[u8] {
     lease.proof.secret().unwrap_or_default().as_bytes()
 }
 
-async fn sasl(
+/// SCRAM, bound to the TLS connection where that can be.
+pub(crate) async fn sasl(
     server: &mut Conversation<Backend>,
     mechanisms: &[Bytes],
-    lease: &Lease,
+    secret: &[u8],
     greeting: &mut BytesMut,
 ) -> Result<(), LoginError> {
     let end_point = binding::tls_server_end_point(&server.stream);
@@ -220,8 +232,8 @@ async fn sasl(
         let offered: Vec<_> = mechanisms.iter().map(|m| String::from_utf8_lossy(m)).collect();
         return Err(LoginError::Unsupported(offered.join(", ")));
     };
-    tracing::debug!(mechanism = choice.mechanism, user = lease.user, "logging in");
-    let exchange = ScramSha256::new(secret(lease), choice.binding);
+    tracing::debug!(mechanism = choice.mechanism, "logging in");
+    let exchange = ScramSha256::new(secret, choice.binding);
     server.send(&sasl_initial_response(choice.mechanism, exchange.message())?).await?;
     let Authentication::SaslContinue(first) = next_authentication(server, greeting).await? else {
         return Err(LoginError::ScramUnfinished);
@@ -234,7 +246,8 @@ async fn sasl(
     }
 }
 
-async fn next_authentication(
+/// The database's next request, or its acceptance.
+pub(crate) async fn next_authentication(
     server: &mut Conversation<Backend>,
     greeting: &mut BytesMut,
 ) -> Result<Authentication, LoginError> {
@@ -252,7 +265,8 @@ async fn next_authentication(
     }
 }
 
-async fn wait_until_ready(
+/// Reads what follows the acceptance, up to `ReadyForQuery`.
+pub(crate) async fn wait_until_ready(
     server: &mut Conversation<Backend>,
     greeting: &mut BytesMut,
 ) -> Result<(Option<CancelKey>, TransactionStatus), LoginError> {
@@ -275,7 +289,9 @@ async fn wait_until_ready(
 }
 
 /// The next message; parameters and notices are also kept for the application, an error ends it.
-async fn next(
+///
+/// Cancel safety: nothing is lost.
+pub(crate) async fn next(
     server: &mut Conversation<Backend>,
     greeting: &mut BytesMut,
 ) -> Result<BackendMessage, LoginError> {

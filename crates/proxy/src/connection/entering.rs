@@ -20,6 +20,7 @@ use crate::backend::route::Route;
 use crate::backend::stream::{Backend, Security};
 use crate::backend::tls::{Beginning, TlsError};
 use crate::error::ConnectionError;
+use crate::passthrough;
 use crate::relay::REASON_LIMIT;
 use crate::socket::Socket;
 use crate::target::Target;
@@ -90,6 +91,10 @@ impl Entering<'_> {
             if is_lost(&error) {
                 self.target.access.moved();
             }
+            // An application that takes part in a login cannot begin another one.
+            if self.waiting.asked {
+                return Err(error);
+            }
             let Some(pause) = restart.pause_after(&error) else { return Err(error) };
             // Spread out, so that clients of one database do not come back together.
             let pause = pause.mul_f64(rand::random_range(1.0..1.25));
@@ -120,8 +125,13 @@ impl Entering<'_> {
         }
         let (backend, security, peer, mut path_end) = self.reach(&route, lease).await?;
         let server = Identity::of(&backend, peer, &route.endpoint.host);
-        let login = server_login(target, &route, (backend, security), self.startup, lease);
-        let logged_in = self.login(explained(&mut path_end, login)).await?;
+        let backend = (backend, security);
+        let logged_in = if matches!(lease.proof, Proof::Application) {
+            explained(&mut path_end, self.carry(&route, backend)).await?
+        } else {
+            let login = server_login(target, &route, backend, self.startup, lease);
+            self.login(explained(&mut path_end, login)).await?
+        };
         Ok(Entered { user: lease.user.clone(), logged_in, server, route, path_end })
     }
 
@@ -169,22 +179,38 @@ impl Entering<'_> {
         &mut self,
         login: impl Future<Output = Result<LoggedIn, ConnectionError>>,
     ) -> Result<LoggedIn, ConnectionError> {
-        let metrics = &self.target.metrics;
         let began = Instant::now();
         let login = Box::pin(self.waiting.in_time(Phase::Auth, login));
-        let timings = &mut *self.timings;
+        let (timings, metrics) = (&mut *self.timings, &self.target.metrics);
         let login = async {
             let logged_in = login.await;
-            match &logged_in {
-                Ok(LoggedIn { authenticated_at, .. }) => {
-                    timings.passed(metrics, Phase::Auth, *authenticated_at - began);
-                    timings.passed(metrics, Phase::Parameters, authenticated_at.elapsed());
-                }
-                Err(_) => timings.failed(metrics, Phase::Auth, began.elapsed()),
-            }
+            timings.login(metrics, began, &logged_in);
             logged_in
         };
         self.waiting.during(Phase::Auth, login).await
+    }
+
+    /// The same two phases of a login that the application does itself.
+    async fn carry(
+        &mut self,
+        route: &Route,
+        backend: (Backend, Security),
+    ) -> Result<LoggedIn, ConnectionError> {
+        let database = route.database.as_deref().map(str::as_bytes);
+        // Its user as it came: a name need not be UTF-8.
+        let startup = self.startup.for_backend(self.startup.user(), database);
+        let startup = startup.map_err(LoginError::from)?;
+        let limits = &self.target.limits;
+        let began = Instant::now();
+        let login = self.waiting.taking_part(async |client, asked| {
+            passthrough::login(client, backend, &startup, limits, asked).await
+        });
+        let logged_in = Box::pin(login).await;
+        // A client without a password leaves to ask a person for it: nothing has failed.
+        if !matches!(logged_in, Err(ConnectionError::ClientGone)) {
+            self.timings.login(&self.target.metrics, began, &logged_in);
+        }
+        logged_in
     }
 }
 

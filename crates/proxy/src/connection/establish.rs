@@ -102,7 +102,10 @@ pub(super) async fn establish(
     let most = target.limits.connections;
     let place = target.sessions.place(most).ok_or(ConnectionError::TooManyConnections(most))?;
     let limit = target.limits.startup;
-    let waiting = Waiting::new(client, &target.name, &drain.hard, limit);
+    let mut waiting = Waiting::new(client, &target.name, &drain.hard, limit);
+    if target.carries_logins {
+        waiting.keep_quiet();
+    }
     let mut entering =
         Entering { target, startup: &startup, label, waiting, timings: &mut timings };
     let entered = entering.run().await;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use pgferry_telemetry::{Phase, PhaseOutcome, TargetMetrics};
 use tokio::time::Instant;
 
+use crate::backend::login::LoggedIn;
 use crate::error::ConnectionError;
 
 /// The phases that are over. A phase that was tried again stands there several times.
@@ -33,6 +34,22 @@ impl Timings {
             Err(_) => self.failed(metrics, phase, began.elapsed()),
         }
         outcome
+    }
+
+    /// Records the two phases of a login, of which the first one ends where the credential was accepted.
+    pub(super) fn login(
+        &mut self,
+        metrics: &TargetMetrics,
+        began: Instant,
+        outcome: &Result<LoggedIn, ConnectionError>,
+    ) {
+        match outcome {
+            Ok(LoggedIn { authenticated_at, .. }) => {
+                self.passed(metrics, Phase::Auth, *authenticated_at - began);
+                self.passed(metrics, Phase::Parameters, authenticated_at.elapsed());
+            }
+            Err(_) => self.failed(metrics, Phase::Auth, began.elapsed()),
+        }
     }
 
     /// Records a phase that succeeded.

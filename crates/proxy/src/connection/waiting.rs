@@ -26,6 +26,8 @@ pub(super) struct Waiting<'a> {
     limit: Duration,
     /// Whether it has its `AuthenticationOk` already: only behind that may a notice come.
     pub(super) welcomed: bool,
+    /// Whether it takes part in a login at the database.
+    pub(super) asked: bool,
     told: bool,
 }
 
@@ -38,7 +40,13 @@ impl<'a> Waiting<'a> {
         limit: Duration,
     ) -> Self {
         let since = Instant::now();
-        Self { client, target, stop, since, limit, welcomed: false, told: false }
+        Self { client, target, stop, since, limit, welcomed: false, asked: false, told: false }
+    }
+
+    /// From now on no word but the database's own: the application is to log in there, which it would not
+    /// do behind an `AuthenticationOk`.
+    pub(super) fn keep_quiet(&mut self) {
+        self.told = true;
     }
 
     /// Whether there is time for a pause and something after it.
@@ -90,6 +98,26 @@ impl<'a> Waiting<'a> {
                 told = self.tell(phase) => told?,
                 () = stop.cancelled() => return Err(ConnectionError::Draining),
             }
+        }
+    }
+
+    /// Does a login in which the application takes part, within what is left of the time and unless the
+    /// program stops. The flag is to be set once it was asked for anything.
+    ///
+    /// # Errors
+    /// Those of the work; the time is over, or the program stops.
+    ///
+    /// # Cancel safety
+    /// None; dropping it gives the work up.
+    pub(super) async fn taking_part<T>(
+        &mut self,
+        work: impl AsyncFnOnce(&mut Conversation<Frontend>, &mut bool) -> Result<T, ConnectionError>,
+    ) -> Result<T, ConnectionError> {
+        let (limit, phase) = (self.limit, Phase::Auth);
+        let work = timeout_at(self.since + limit, work(self.client, &mut self.asked));
+        tokio::select! {
+            done = work => done.unwrap_or(Err(ConnectionError::StartupTimeout { limit, phase })),
+            () = self.stop.cancelled() => Err(ConnectionError::Draining),
         }
     }
 

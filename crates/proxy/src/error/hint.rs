@@ -190,6 +190,10 @@ fn login_hint(error: &LoginError, about: &Subject) -> Option<String> {
             "Let the server use cert for this user in pg_hba.conf.".to_owned()
         }
         LoginError::OurCertificate(_) => certificate_hint(target),
+        LoginError::FrontendExposed => format!(
+            "Set [targets.{target}] local_tls and connect with sslmode=require, or let the server \
+             use SCRAM-SHA-256."
+        ),
         LoginError::Unsupported(_) => {
             "Let the server use scram-sha-256 for this user in pg_hba.conf.".to_owned()
         }
@@ -200,7 +204,7 @@ fn login_hint(error: &LoginError, about: &Subject) -> Option<String> {
         LoginError::Closed | LoginError::Io(_) => {
             "Look into the database's log for the reason.".to_owned()
         }
-        LoginError::Protocol(_) | LoginError::TooMuch => return None,
+        LoginError::Denied { .. } | LoginError::Protocol(_) | LoginError::TooMuch => return None,
     };
     Some(hint)
 }

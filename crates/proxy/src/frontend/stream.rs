@@ -1,5 +1,6 @@
 //! The stream to the application.
 
+use pgferry_pg::passthrough;
 use tokio_rustls::server::TlsStream;
 
 use crate::conversation::Conversation;
@@ -16,6 +17,18 @@ impl Frontend {
             Self::Plain(socket) => Some(socket),
             Self::Tls(stream) => Some(stream.get_ref().0),
             Self::Gone => None,
+        }
+    }
+
+    /// How far what it says can be overheard.
+    pub(crate) fn exposure(&self) -> passthrough::Frontend {
+        match self {
+            Self::Tls(_) => passthrough::Frontend::Tls,
+            Self::Plain(Socket::Unix(_)) | Self::Gone => passthrough::Frontend::Local,
+            Self::Plain(Socket::Tcp(stream)) => match stream.peer_addr() {
+                Ok(peer) if peer.ip().to_canonical().is_loopback() => passthrough::Frontend::Local,
+                _ => passthrough::Frontend::Exposed,
+            },
         }
     }
 }
