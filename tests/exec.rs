@@ -14,13 +14,13 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Lines, Write as _};
-use std::net::TcpStream;
-use std::path::PathBuf;
+use std::io::{BufRead as _, BufReader, Lines, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
 use std::sync::Arc;
 
-use pgferry_simulators::Role;
+use pgferry_simulators::{Direction, FaultRelay, Role};
 use rustix::process::{Pid, Signal, kill_process};
 use support::client::Wire;
 use support::pgferry::{Pgferry, binary, write_config};
@@ -60,18 +60,7 @@ impl Stage {
     }
 
     fn command(&self, subcommand: &str, target: &str, words: &[&str]) -> Command {
-        let mut command = binary();
-        // Debian's psql is a script that looks for the newest version; the servers' own needs none.
-        let path = std::env::var("PATH").unwrap();
-        let programs = self.world.postgres.programs().display();
-        command.env("PATH", format!("{programs}:{path}"));
-        for name in std::env::vars_os().map(|(name, _)| name) {
-            if name.as_encoded_bytes().starts_with(b"PG") {
-                command.env_remove(name);
-            }
-        }
-        command.args([subcommand, target, "--config"]).arg(&self.config).arg("--").args(words);
-        command
+        command(&self.world, &self.config, subcommand, target, words)
     }
 
     fn exec(&self, target: &str, words: &[&str]) -> Command {
@@ -83,6 +72,27 @@ impl Stage {
         let script = "env; echo; read line";
         Running::start(&mut self.exec(target, &["sh", "-c", script]))
     }
+}
+
+fn command(
+    world: &World,
+    config: &Path,
+    subcommand: &str,
+    target: &str,
+    words: &[&str],
+) -> Command {
+    let mut command = binary();
+    // Debian's psql is a script that looks for the newest version; the servers' own needs none.
+    let path = std::env::var("PATH").unwrap();
+    let programs = world.postgres.programs().display();
+    command.env("PATH", format!("{programs}:{path}"));
+    for name in std::env::vars_os().map(|(name, _)| name) {
+        if name.as_encoded_bytes().starts_with(b"PG") {
+            command.env_remove(name);
+        }
+    }
+    command.args([subcommand, target, "--config"]).arg(config).arg("--").args(words);
+    command
 }
 
 /// A command with both ends in the test's hands.
@@ -478,4 +488,54 @@ fn a_run_with_the_same_configuration_is_not_disturbed() {
     assert_eq!(session.query("select 'undisturbed'").unwrap(), ["undisturbed"]);
     assert!(Wire::open(running.port("dev")).is_ok());
     assert_eq!(running.admin("/liveness").0, 200);
+}
+
+/// A target whose bastion is behind a relay, in a file of its own.
+fn behind_a_relay(stage: &Stage, directory: &tempfile::TempDir) -> (FaultRelay, PathBuf) {
+    let bastion = SocketAddr::from(([127, 0, 0, 1], stage.world.sshd.port()));
+    let relay = FaultRelay::start(bastion);
+    let mut slow = Target::new("slow", &stage.world, Way::SshLinked, Role::Scram);
+    slow.database = stage.world.database_with(", name = \"app\"");
+    let known_hosts = directory.path().join("known_hosts");
+    let known = fs::read_to_string(stage.world.sshd.known_hosts_file()).unwrap();
+    let (before, after) = (bastion.port().to_string(), relay.address().port().to_string());
+    fs::write(&known_hosts, known.replace(&before, &after)).unwrap();
+    let theirs = format!("{:?}", stage.world.sshd.known_hosts_file());
+    slow.transport = slow
+        .transport
+        .replace(&format!("port = {before}"), &format!("port = {after}"))
+        .replace(&theirs, &format!("{known_hosts:?}"));
+    let config = write_config(directory.path(), &slow.to_string());
+    (relay, config)
+}
+
+#[test]
+fn a_person_who_waits_for_the_tunnel_is_told_and_the_words_go_away() {
+    let stage = Stage::get();
+    let directory = tempfile::tempdir().unwrap();
+    let (relay, config) = behind_a_relay(&stage, &directory);
+    relay.stall(Direction::TowardsFrontend);
+    let mut psql = command(&stage.world, &config, "psql", "slow", &["-XAtq"]);
+    psql.env("TERM", "xterm");
+    let mut terminal = limited(&at_terminal(&psql));
+    let mut terminal = terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut keys = terminal.stdin.take().unwrap();
+    let mut screen = terminal.stdout.take().unwrap();
+    let mut seen = String::new();
+    let mut see = |text: &str| {
+        let mut byte = [0];
+        while !seen.contains(text) {
+            assert_eq!(screen.read(&mut byte).unwrap(), 1, "{text} is not in: {seen:?}");
+            seen.push(char::from(byte[0]));
+        }
+        std::mem::take(&mut seen)
+    };
+    see("pgferry: opening the path to slow (ssh) ...\r");
+    relay.resume(Direction::TowardsFrontend);
+    assert_eq!(see("\u{1b}[K"), "\u{1b}[K", "nothing but the words was there");
+    writeln!(keys, "select 'ser' || 'ved';").unwrap();
+    see("served");
+    writeln!(keys, "\\q").unwrap();
+    drop(keys);
+    assert!(terminal.wait().unwrap().success());
 }

@@ -21,6 +21,7 @@ use crate::exit::{Exit, Failure};
 use crate::hex::hex;
 use crate::inherited::Login;
 use crate::logging;
+use crate::progress::Progress;
 use crate::run;
 
 /// How long sessions that the command has left behind may take to end in order.
@@ -41,6 +42,11 @@ pub(crate) fn run_with(
     logging::install(LogFormat::Text, session.log_level);
     let (plan, access) = private(session)?;
     let parts = assembly::assemble(plan, &session.plugins, Some(&assembly::terminal()))?;
+    for (target, _) in &parts.targets {
+        let (name, kind) = (target.name(), &target.instance().plugin().name);
+        let words = format!("pgferry: opening the path to {name} ({kind}) ...");
+        parts.observer.show(Progress::new(&words));
+    }
     let mut command = Command::new(program);
     command.args(arguments);
     serve(parts, access, command)

@@ -26,6 +26,7 @@ mod output;
 mod plugin_check;
 mod plugin_list;
 mod plugins;
+mod progress;
 mod psql;
 mod ready_line;
 mod reload;

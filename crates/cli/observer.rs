@@ -3,7 +3,7 @@
 mod gauge;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use pgferry_proxy::Target;
@@ -11,6 +11,7 @@ use pgferry_telemetry::{MetricId, PluginMetrics, TargetHealth, TargetMetrics, Te
 use pgferry_transport::{Metric, MetricKind, Observer, Recorder, Status, TunnelState};
 
 use self::gauge::Gauge;
+use crate::progress::Progress;
 
 /// Hears the transports on behalf of the targets. They write their own log lines.
 pub(crate) struct Transports {
@@ -18,6 +19,8 @@ pub(crate) struct Transports {
     instances: Mutex<BTreeMap<String, Instance>>,
     /// By plugin and instance.
     metrics: Mutex<BTreeMap<(String, String), Arc<Metrics>>>,
+    /// What a person sees while a path opens.
+    progress: OnceLock<Progress>,
 }
 
 /// What is known of an instance.
@@ -41,7 +44,14 @@ impl Transports {
             telemetry: telemetry.clone(),
             instances: Mutex::default(),
             metrics: Mutex::default(),
+            progress: OnceLock::new(),
         }
+    }
+
+    /// From now on a person sees when a path takes long to open.
+    pub(crate) fn show(&self, progress: Progress) {
+        // Only a second call finds one there, and then the first one counts.
+        self.progress.set(progress).ok();
     }
 
     /// From now on these are the targets. What was told by instances that are `kept` holds for their
@@ -140,6 +150,10 @@ impl Observer for Transports {
                 None
             }
         }
+    }
+
+    fn opening(&self, _instance: &str) -> Option<Box<dyn Send>> {
+        Some(Box::new(self.progress.get()?.begin()))
     }
 
     fn opened(&self, instance: &str, _took: Duration) {

@@ -1,7 +1,9 @@
-//! The controlling terminal: where a person is asked for a passphrase, and how log lines pass by.
+//! The controlling terminal: where a person is asked for a passphrase or told what takes so long, and
+//! how log lines pass by.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal as _, Write as _};
+use std::os::fd::AsFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,7 +11,8 @@ use pgferry_transport::{Prompt, PromptError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::termios::{
-    LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetpgrp, tcsetattr,
+    LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetpgrp, tcgetwinsize,
+    tcsetattr,
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -30,7 +33,7 @@ impl Prompt for Terminal {
         }
         let terminal = foreground().ok_or(PromptError::NoTerminal)?;
         let _quiet = Quiet::begin(&terminal)?;
-        let _shown = Shown::begin(&terminal, format!("pgferry: {question}"))?;
+        let _question = Question::begin(&terminal, format!("pgferry: {question}"))?;
         read_line(&terminal, withdrawn)
     }
 }
@@ -69,18 +72,21 @@ impl Drop for Quiet<'_> {
 }
 
 /// A question on the screen, until this is dropped: log lines then go above it.
-struct Shown<'a>(&'a File);
+struct Question<'a>(&'a File);
 
-impl<'a> Shown<'a> {
+impl<'a> Question<'a> {
     fn begin(mut terminal: &'a File, question: String) -> io::Result<Self> {
         let mut shown = shown();
+        if let Some(Shown::Remark(_)) = *shown {
+            terminal.write_all(ERASE.as_bytes())?;
+        }
         terminal.write_all(question.as_bytes())?;
-        *shown = Some(question);
+        *shown = Some(Shown::Question(question));
         Ok(Self(terminal))
     }
 }
 
-impl Drop for Shown<'_> {
+impl Drop for Question<'_> {
     fn drop(&mut self) {
         let mut shown = shown();
         *shown = None;
@@ -89,16 +95,69 @@ impl Drop for Shown<'_> {
     }
 }
 
-/// Standard error for log lines, which spare a question that is on the screen.
+/// Words on the screen for a person who waits, until this is dropped. The cursor stays before them, so
+/// that whatever somebody else writes takes their place.
+pub(crate) struct Remark(());
+
+impl Remark {
+    /// On standard error, if it is a terminal that is ours and reads whole lines; else `None`.
+    pub(crate) fn begin(words: &str) -> Option<Self> {
+        let mut shown = shown();
+        let mut stderr = io::stderr().lock();
+        if shown.is_some() || !stderr.is_terminal() || !takes_lines(&stderr) {
+            return None;
+        }
+        let terminal = foreground()?;
+        let words = fitting(words, tcgetwinsize(&terminal).ok()?.ws_col);
+        write!(stderr, "{words}\r").ok()?;
+        stderr.flush().ok()?;
+        *shown = Some(Shown::Remark(words));
+        Some(Self(()))
+    }
+}
+
+impl Drop for Remark {
+    fn drop(&mut self) {
+        let mut shown = shown();
+        // A question has taken its place, if it is not there.
+        if let Some(Shown::Remark(_)) = *shown {
+            *shown = None;
+            // The terminal may be gone.
+            write!(io::stderr().lock(), "{ERASE}").ok();
+        }
+    }
+}
+
+/// Whether the terminal knows how to erase, and nobody reads it key by key: an editor has the whole
+/// screen then.
+fn takes_lines(terminal: impl AsFd) -> bool {
+    let knows = std::env::var("TERM").is_ok_and(|name| !name.is_empty() && name != "dumb");
+    let modes = tcgetattr(terminal).map(|attributes| attributes.local_modes);
+    knows && modes.is_ok_and(|modes| modes.contains(LocalModes::ICANON))
+}
+
+/// As much as stays on one line. A terminal that does not know its width says 0.
+fn fitting(words: &str, columns: u16) -> String {
+    let most = if columns == 0 { 80 } else { usize::from(columns) };
+    words.chars().take(most.saturating_sub(1)).collect()
+}
+
+/// Standard error for log lines, which spare what is on the screen.
 pub(crate) struct LogLines;
 
 impl io::Write for LogLines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let shown = shown();
         let mut stderr = io::stderr().lock();
-        match shown.as_deref() {
-            Some(question) if stderr.is_terminal() => {
-                stderr.write_all(&[b"\r\x1b[K", line, question.as_bytes()].concat())?;
+        match &*shown {
+            Some(Shown::Question(question)) if stderr.is_terminal() => {
+                let erase = ERASE.as_bytes();
+                stderr.write_all(&[b"\r", erase, line, question.as_bytes()].concat())?;
+                Ok(line.len())
+            }
+            Some(Shown::Remark(words)) => {
+                let erase = ERASE.as_bytes();
+                stderr.write_all(&[erase, line, words.as_bytes(), b"\r"].concat())?;
                 Ok(line.len())
             }
             _ => stderr.write(line),
@@ -110,7 +169,15 @@ impl io::Write for LogLines {
     }
 }
 
-fn shown() -> MutexGuard<'static, Option<String>> {
+/// What is on the last line of the screen.
+enum Shown {
+    /// The cursor is behind it.
+    Question(String),
+    /// The cursor is before it.
+    Remark(String),
+}
+
+fn shown() -> MutexGuard<'static, Option<Shown>> {
     SHOWN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -165,7 +232,10 @@ fn rub_out(line: &mut Vec<u8>) {
 }
 
 static TURN: Mutex<()> = Mutex::new(());
-static SHOWN: Mutex<Option<String>> = Mutex::new(None);
+static SHOWN: Mutex<Option<Shown>> = Mutex::new(None);
+
+/// From the cursor to the end of the line.
+const ERASE: &str = "\x1b[K";
 
 const END_OF_FILE: u8 = 0x04;
 const BACKSPACE: u8 = 0x08;
@@ -178,6 +248,13 @@ const LIMIT: Duration = Duration::from_mins(10);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_stay_on_one_line() {
+        assert_eq!(fitting("öpening", 4), "öpe");
+        assert_eq!(fitting("opening", 80), "opening");
+        assert_eq!(fitting("opening", 0), "opening");
+    }
 
     #[test]
     fn a_character_of_several_bytes_is_taken_back_whole() {

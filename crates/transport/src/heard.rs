@@ -97,6 +97,10 @@ impl Observer for Heard {
         self.observer.metric(instance, metric)
     }
 
+    fn opening(&self, instance: &str) -> Option<Box<dyn Send>> {
+        self.observer.opening(instance)
+    }
+
     fn opened(&self, instance: &str, took: Duration) {
         self.say(instance, News::Opened(took));
     }

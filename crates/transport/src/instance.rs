@@ -82,7 +82,9 @@ impl Instance {
     /// Cancel safety: dropping the future cancels the open; a socket that comes late is closed.
     pub async fn open(&self, request: OpenRequest) -> Result<Connection, OpenError> {
         let started = Instant::now();
+        let opening = self.observer.opening(&self.name);
         let outcome = self.open_by(&request, started + request.limit).await;
+        drop(opening);
         match &outcome {
             Ok(_) => self.observer.opened(&self.name, started.elapsed()),
             Err(error) => self.observer.failed(&self.name, error.status, started.elapsed()),

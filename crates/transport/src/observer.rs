@@ -29,6 +29,12 @@ pub trait Observer: Send + Sync {
         None
     }
 
+    /// An open begins. What this gives is dropped when the open ends, in whatever way.
+    fn opening(&self, instance: &str) -> Option<Box<dyn Send>> {
+        let _ = instance;
+        None
+    }
+
     /// An open gave a socket.
     fn opened(&self, instance: &str, took: Duration) {
         let _ = (instance, took);
