@@ -32,7 +32,7 @@ fn is_access_denied(message: &str) -> bool {
 
 fn refused(message: &str, about: &Subject) -> String {
     let target = &about.target;
-    if message.contains("no pg_hba.conf entry") {
+    if ["no pg_hba.conf entry", "pg_hba.conf rejects"].iter().any(|words| message.contains(words)) {
         let plain = message.contains("no encryption") || message.contains("SSL off");
         return if plain {
             format!(
