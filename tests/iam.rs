@@ -13,13 +13,14 @@
 
 mod support;
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::sync::LazyLock;
 use std::thread;
 use std::time::Duration;
 
 use pgferry_simulators::sigv4::Credentials;
-use pgferry_simulators::{Answer, Aws, Flaw, IamDatabase, Postgres, Role, SERVER_NAME};
+use pgferry_simulators::{Answer, Aws, Cluster, Flaw, IamDatabase, Postgres, Role, SERVER_NAME};
 use support::PATIENCE;
 use support::client::{Fault, Wire};
 use support::pgferry::Pgferry;
@@ -266,4 +267,72 @@ fn dsql_gets_tls_at_once_its_only_database_and_a_token_of_its_own() {
     let fault = Wire::refused(pgferry.port("db"));
     let words = ["unable to accept connection, access denied"];
     fault.assert("db", "28000", &words, "dsql:DbConnectAdmin for credential.user");
+}
+
+#[test]
+fn dsql_that_knows_no_tls_at_once_is_asked_for_it() {
+    let (aws, postgres) = (Aws::start(), Postgres::start());
+    let database = IamDatabase::builder(&aws, &postgres).endpoint(DSQL).dsql();
+    let database = database.without_direct_tls().start();
+    let (more, credential, limits) = (String::new(), "dsql", "");
+    let stage = Stage { aws, database, user: "admin", more, credential, limits };
+    let pgferry = stage.start();
+    for _ in 0..2 {
+        assert_eq!(select_user(pgferry.port("db")), "admin");
+    }
+    let logins = stage.database.logins();
+    assert!(logins.iter().all(|login| !login.direct_tls && login.outcome.is_ok()), "{logins:?}");
+}
+
+#[test]
+fn a_limit_of_the_database_keeps_its_words_and_says_whose_it_is() {
+    let (aws, postgres) = (Aws::start(), Postgres::start());
+    let database = IamDatabase::builder(&aws, &postgres).role("app_limited").start();
+    postgres.query("ALTER ROLE app_limited CONNECTION LIMIT 0").expect("a limit");
+    let (more, credential, limits) = (String::new(), "iam", "");
+    let stage = Stage { aws, database, user: "app_limited", more, credential, limits };
+    let (fault, flaws) = stage.refused(&stage.start());
+    let words = "too many connections for role \"app_limited\"";
+    assert!(fault.code == "53300" && fault.message.contains(words), "{fault:?}");
+    assert!(fault.hint.as_ref().is_some_and(|hint| hint.contains("CONNECTION LIMIT")), "{fault:?}");
+    assert_eq!(flaws, [], "the token was right");
+}
+
+#[test]
+fn a_database_that_takes_nobody_without_tls_is_followed_by_the_setting() {
+    let stage = Stage::new();
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("password");
+    std::fs::write(&file, POSTGRES.password(Role::HostsslOnly)).expect("a password");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("private");
+    let front = stage.database.address().to_string();
+    let server = format!("{}:{}", POSTGRES.address().expect("a TCP listener"), POSTGRES.port());
+    for (address, words) in [(front, "no pg_hba.conf entry for"), (server, "pg_hba.conf rejects")] {
+        let pgferry = Pgferry::start(&format!(
+            "[targets.db]\nlisten = \"127.0.0.1:0\"\n\
+             database = {{ host = \"{SERVER_NAME}\", address = \"{address}\", tls = \"disable\" }}\n\
+             credential = {{ kind = \"password\", user = \"{}\", password_file = {file:?} }}\n",
+            Role::HostsslOnly.name()
+        ));
+        let fault = Wire::refused(pgferry.port("db"));
+        fault.assert("db", "28000", &[words, "no encryption"], "database.tls = \"verify-full\"");
+    }
+}
+
+#[test]
+fn a_cluster_without_iam_authentication_is_found_out_before_a_login() {
+    let stage = Stage::new();
+    stage.aws.add_cluster(Cluster::new("demo").iam(false));
+    let host = format!("host = \"{SERVER_NAME}\"");
+    let config = stage.config().replace(&host, "cluster = \"demo\"");
+    let pgferry = Pgferry::start_with(&config, |command| {
+        stage.environment(command, stage.aws.credentials());
+    });
+    let fault = Wire::refused(pgferry.port("db"));
+    assert!(fault.message.contains("IAM database authentication is off on cluster demo"));
+    assert!(
+        fault.hint.as_ref().is_some_and(|hint| hint.contains("modify-db-cluster")),
+        "{fault:?}"
+    );
+    assert_eq!(stage.database.logins(), []);
 }

@@ -266,6 +266,13 @@ impl Aws {
         self.world.state().fleet.clusters.push(cluster);
     }
 
+    /// What RDS tells from now on of the cluster that has the same name.
+    pub fn replace_cluster(&self, cluster: Cluster) {
+        let clusters = &mut self.world.state().fleet.clusters;
+        clusters.retain(|other| other.name != cluster.name);
+        clusters.push(cluster);
+    }
+
     /// A new instance that is in no cluster.
     pub fn add_instance(&self, instance: Instance) {
         self.world.state().fleet.instances.push(instance);

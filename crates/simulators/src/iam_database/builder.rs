@@ -25,6 +25,7 @@ pub struct Builder<'a> {
     postgres: &'a Postgres,
     rules: Rules,
     roles: Vec<String>,
+    direct_tls: bool,
 }
 
 impl<'a> Builder<'a> {
@@ -35,7 +36,7 @@ impl<'a> Builder<'a> {
             region: aws.region().to_owned(),
             dsql: false,
         };
-        Self { aws, postgres, rules, roles: Vec::new() }
+        Self { aws, postgres, rules, roles: Vec::new(), direct_tls: true }
     }
 
     /// Another name than [`SERVER_NAME`].
@@ -65,6 +66,14 @@ impl<'a> Builder<'a> {
     pub fn dsql(mut self) -> Self {
         self.rules.dsql = true;
         self.role(ADMIN)
+    }
+
+    /// Takes TLS only after a request, as servers before PostgreSQL 17 do: a handshake that comes at
+    /// once is no startup packet to them, and they close the connection.
+    #[must_use]
+    pub fn without_direct_tls(mut self) -> Self {
+        self.direct_tls = false;
+        self
     }
 
     /// Makes a role that may log in, besides those every [`Postgres`] has.
@@ -105,7 +114,9 @@ impl<'a> Builder<'a> {
         let address = socket.local_addr().doing(|| "asking for the port".to_owned())?;
         let (logins, answers) = (Logins::default(), Answers::default());
         let world = self.aws.world();
-        let front = Arc::new(Front { rules: self.rules, backend, logins, answers, tls, world });
+        let Self { rules, direct_tls, .. } = self;
+        let front = Front { rules, backend, logins, answers, tls, direct_tls, world };
+        let front = Arc::new(front);
         let (stop, stopped) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

@@ -20,6 +20,7 @@ pub(super) struct Front {
     pub(super) logins: Logins,
     pub(super) answers: Answers,
     pub(super) tls: TlsAcceptor,
+    pub(super) direct_tls: bool,
     pub(super) world: Arc<World>,
 }
 

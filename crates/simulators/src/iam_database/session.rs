@@ -46,7 +46,7 @@ pub(super) async fn serve(
 ) -> io::Result<()> {
     let mut first = [0];
     within(stream.peek(&mut first)).await?;
-    if first == [TLS_HANDSHAKE] {
+    if front.direct_tls && first == [TLS_HANDSHAKE] {
         return encrypted(front, stream, true).await;
     }
     loop {
