@@ -3,6 +3,8 @@
 mod support;
 
 use pgferry_simulators::Role;
+use support::PATIENCE;
+use support::client::Wire;
 use support::pgferry::Pgferry;
 use support::world::{Way, World};
 
@@ -21,5 +23,24 @@ fn psql_reaches_a_tls_database_through_every_transport() {
         let rows = String::from_utf8_lossy(&output.stdout);
         let log = pgferry.log().text();
         assert_eq!(rows, "app_scram|t\n", "{way:?}: {output:?}\n{log}");
+    }
+}
+
+#[test]
+fn no_session_of_the_database_outlives_its_application() {
+    let world = World::start();
+    let pgferry = Pgferry::start(&world.target("db", Way::Direct, Role::Scram));
+    let log = world.postgres.log();
+    let leave: [fn(&mut Wire); 3] =
+        [|wire| wire.send(b'X', b""), |wire| wire.shutdown(), |wire| wire.ask("select 1")];
+    for leave in leave {
+        let mut wire = Wire::open(pgferry.port("db")).expect("a session");
+        let mark = log.mark();
+        leave(&mut wire);
+        drop(wire);
+        // The server writes this after it has struck the session off its list.
+        log.wait_for_after(mark, "app_scram@app LOG:  disconnection", PATIENCE).expect("its end");
+        let sessions = "select count(*) from pg_stat_activity where usename = 'app_scram'";
+        assert_eq!(world.postgres.query(sessions).expect("a number"), "0");
     }
 }
