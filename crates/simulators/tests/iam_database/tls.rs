@@ -14,7 +14,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use crate::World;
+use crate::{World, psql, said};
 
 #[tokio::test]
 async fn direct_tls_needs_the_name_of_the_protocol() {
@@ -39,6 +39,17 @@ async fn dsql_finds_its_cluster_by_the_name_in_the_handshake() {
     log_in(&mut named, 0, &token).await.unwrap();
     let mut nameless = connect(&database, alpn, false).await.unwrap();
     log_in(&mut nameless, 0, &token).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_server_that_waits_for_a_request_takes_a_handshake_for_nonsense() {
+    let (aws, postgres) = (Aws::start(), Postgres::start());
+    let database = IamDatabase::builder(&aws, &postgres).without_direct_tls().start();
+    connect(&database, &[b"postgresql"], true).await.unwrap_err();
+    let token = database.token(aws.credentials(), "app_scram");
+    let settings = "user=app_scram dbname=app";
+    let asked = said(&mut psql(&postgres, &database, settings, &token, "SELECT 1"));
+    assert_eq!(asked, Ok("1".to_owned()));
 }
 
 #[tokio::test]
