@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OnceCell, OwnedSemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 
@@ -35,6 +35,8 @@ pub(crate) struct Guest {
     pub(crate) busy: TaskTracker,
     standing: Mutex<Standing>,
     live: OnceLock<Live>,
+    /// Whether the plugin's instance could be destroyed, once that was tried.
+    ended: OnceCell<bool>,
 }
 
 /// What there is once `create` succeeded.
@@ -68,6 +70,7 @@ impl Guest {
             busy: TaskTracker::new(),
             standing: Mutex::default(),
             live: OnceLock::new(),
+            ended: OnceCell::new(),
         });
         let handle = guest.call_create(config)?;
         let canceller =
@@ -260,8 +263,13 @@ impl Guest {
     }
 
     /// Cancels what is under way, waits for it, destroys the plugin's instance. Gives whether it
-    /// could: an instance that does not end in time is leaked.
+    /// could: an instance that does not end in time is leaked. Whoever comes second waits for what the
+    /// first one does: the plugin's `destroy` frees, and is called once.
     pub(crate) async fn shutdown(self: &Arc<Self>, deadline: Instant) -> bool {
+        *self.ended.get_or_init(|| self.end(deadline)).await
+    }
+
+    async fn end(self: &Arc<Self>, deadline: Instant) -> bool {
         self.drain();
         self.busy.close();
         let Some(live) = self.live.get() else { return true };
