@@ -254,11 +254,15 @@ impl Line {
         }
     }
 
-    /// Queues the flag that ends the session at the agent's.
+    /// Queues the flag that ends the session at the agent's. In the handshake the agent waits for its
+    /// answer and takes nothing else: then `TerminateSession` alone ends it.
     pub(crate) fn say_goodbye(&self) {
-        let flag = Flag::TerminateSession.encode();
-        // No place for it: TerminateSession does the same.
-        let _ = self.state().channel.send_control(PayloadType::Flag, flag);
+        let mut state = self.state();
+        if state.handshake.is_none() {
+            let flag = Flag::TerminateSession.encode();
+            // No place for it: TerminateSession does the same.
+            let _ = state.channel.send_control(PayloadType::Flag, flag);
+        }
     }
 
     pub(crate) fn poll_read(
