@@ -1,5 +1,7 @@
 //! What the host does on a plugin's behalf.
 
+#![allow(clippy::unwrap_used, reason = "a test ends by panicking")]
+
 use std::collections::BTreeMap;
 
 use pgferry_transport::{InstanceSpec, SecretSource, Status};
