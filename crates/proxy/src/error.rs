@@ -22,7 +22,7 @@ use crate::frontend::tls::LocalTlsError;
 
 /// Why a connection did not become a session.
 ///
-/// Its `Display` is for logs; what an application may read is [`ConnectionError::report`] alone.
+/// Its `Display` is for logs; what an application may read is `report` alone.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectionError {
     /// The application left. Nobody is there to be told.
