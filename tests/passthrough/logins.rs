@@ -72,8 +72,8 @@ fn psql_asks_at_a_terminal() {
     let stage = Stage::get();
     let port = stage.pgferry.port("plain").to_string();
     let mut psql = stage.world.postgres.client("psql");
-    psql.args(["-X", "-A", "-t", "-q", "-h", "127.0.0.1", "-p", &port, "-U", "app_scram"]);
-    psql.arg("app").env("HOME", "/nonexistent");
+    psql.args(["-X", "-A", "-t", "-q", "-P", "pager=off", "-h", "127.0.0.1", "-p", &port]);
+    psql.args(["-U", "app_scram", "app"]).env("HOME", "/nonexistent");
     let mut terminal = limited(&at_terminal(&psql));
     let mut terminal = terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut keys = terminal.stdin.take().unwrap();
