@@ -174,9 +174,10 @@ impl<E: Environment> Pool<E> {
         usable.sort_by_key(|(load, session)| (*load, session.started_at));
         let count = usable.len();
         let least = usable.first().map(|(load, _)| *load);
-        let starting = table.starting.get(&order.to).map_or(0, Vec::len);
-        let room = count + starting < self.config.max_sessions();
-        let shares = !room || failed || order.kind == Kind::Errand;
+        let starting = table.starting.get(&order.to).map_or(&[][..], Vec::as_slice);
+        let spare = starting.iter().any(|attempt| !attempt.claimed);
+        let room = count + starting.len() < self.config.max_sessions();
+        let shares = !(room || spare) || failed || order.kind == Kind::Errand;
         if least == Some(0) || shares {
             let opened = usable.iter().find_map(|(_, session)| {
                 session.line.open().map(|lane| Way::Open(lane, (*session).clone()))
@@ -189,7 +190,8 @@ impl<E: Environment> Pool<E> {
             return None;
         }
         let attempts = table.starting.entry(order.to.clone()).or_default();
-        if let Some(attempt) = attempts.iter_mut().find(|attempt| !attempt.claimed || !room) {
+        attempts.sort_by_key(|attempt| attempt.claimed);
+        if let Some(attempt) = attempts.first_mut().filter(|attempt| !attempt.claimed || !room) {
             attempt.claimed = true;
             return Some(Way::Wait(attempt.outcome.clone()));
         }

@@ -167,9 +167,14 @@ pub(crate) async fn echo() -> SocketAddr {
     address
 }
 
-/// An address at which nobody listens.
+/// An address at which nobody listens, nor will while the process lives: the tests beside this one look for free
+/// ports too.
 pub(crate) fn nobody() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], pgferry_simulators::free_port()))
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
+    let address = socket.local_addr().expect("its address");
+    std::mem::forget(socket);
+    address
 }
 
 impl Environment for Here {
