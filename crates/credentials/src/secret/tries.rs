@@ -12,11 +12,12 @@ use super::version::Version;
 /// A rotation is over by then; one that hangs for longer needs a person.
 const RECENT: Duration = Duration::from_mins(10);
 /// The waits of one attempt while a rotation may be on its way; the caller ends it sooner.
-const PATIENT: u32 = 12;
+const PATIENT: u32 = 18;
 /// The waits of one attempt where nothing speaks for a rotation: the password is plainly wrong.
 const IMPATIENT: u32 = 2;
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(8);
+/// With a fetch behind it, within the 10 s that a credential may take unless the configuration says otherwise.
+const LONGEST_WAIT: Duration = Duration::from_secs(4);
 
 /// The versions that count, as they were fetched together.
 #[derive(Clone)]

@@ -57,15 +57,24 @@ impl Entering<'_> {
         let database = target.routes.database().unwrap_or(&theirs);
         let mut attempt = target.access.attempt(&user).to_database(database);
         let mut restart = Restart::new(target.sessions.unsettled());
-        let mut refusal = ConnectionError::NoCredential;
-        while let Some(offer) = self.offer(&mut attempt).await? {
-            refusal = match self.with(&offer, &mut restart).await {
+        let mut refusal = None;
+        loop {
+            let offer = match (self.offer(&mut attempt).await, refusal) {
+                (Ok(Some(offer)), _) => offer,
+                // It waited for another credential until the time was over: the refusal is why.
+                (Ok(None) | Err(ConnectionError::StartupTimeout { .. }), Some(refusal)) => {
+                    return Err(refusal);
+                }
+                (Ok(None), None) => return Err(ConnectionError::NoCredential),
+                (Err(error), _) => return Err(error),
+            };
+            let refused = match self.with(&offer, &mut restart).await {
                 Err(error) if error.is_refusal() => error,
                 other => return other,
             };
-            tracing::debug!(target = target.name, error = %refusal, "the credential was refused");
+            tracing::debug!(target = target.name, error = %refused, "the credential was refused");
+            refusal = Some(refused);
         }
-        Err(refusal)
     }
 
     async fn offer(&mut self, attempt: &mut Attempt<'_>) -> Result<Option<Offer>, ConnectionError> {
