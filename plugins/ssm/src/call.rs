@@ -7,24 +7,15 @@ use std::time::Duration;
 use aws_sdk_ssm::Client;
 use aws_sdk_ssm::config::retry::RetryConfig;
 use aws_sdk_ssm::config::timeout::TimeoutConfig;
-use aws_sdk_ssm::config::{
-    BehaviorVersion, IdentityCache, Region, RuntimeComponents, SharedHttpClient,
-};
+use aws_sdk_ssm::config::{BehaviorVersion, IdentityCache, Region};
 use aws_sdk_ssm::operation::start_session::StartSessionOutput;
 use aws_sdk_ssm::types::InstanceInformationStringFilter;
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::tls::{Provider as TlsProvider, TlsContext};
-use aws_smithy_http_client::{Builder, Connector};
+use pgferry_transport_aws::{Account, Keys, Program, Proxy, Roots, http_client, provider};
 use pgferry_transport_sdk::Error;
 
-use crate::account::{Account, Keys, Provider};
 use crate::config::Config;
 use crate::destination::Destination;
-use crate::environment::Environment;
 use crate::failure::{Action, CallError};
-use crate::proxy::Proxy;
-use crate::roots::Roots;
 
 /// The calls, with the account they are made in.
 pub(crate) struct Calls {
@@ -44,18 +35,17 @@ impl Calls {
     /// Makes no call.
     ///
     /// Errors: denied, about certificates or the proxy.
-    pub(crate) fn new<E: Environment>(
+    pub(crate) fn new<P: Program>(
         account: &Account,
         roots: &Roots,
         proxy: Option<&Proxy>,
-        keys: Arc<Keys<E>>,
+        keys: &Arc<Keys<P>>,
     ) -> Result<Self, Error> {
-        let proxy = proxy.map(Proxy::for_calls).transpose()?;
         let mut builder = aws_sdk_ssm::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(account.region.clone()))
-            .http_client(http_client(roots.context()?, proxy))
-            .credentials_provider(Provider(keys))
+            .http_client(http_client(roots, proxy)?)
+            .credentials_provider(provider(keys))
             .identity_cache(IdentityCache::no_cache())
             .timeout_config(timeouts())
             .retry_config(retries());
@@ -145,19 +135,6 @@ impl Calls {
     {
         CallError::of(action, error, &self.region)
     }
-}
-
-fn http_client(tls: TlsContext, proxy: Option<ProxyConfig>) -> SharedHttpClient {
-    let proxy = proxy.unwrap_or_else(ProxyConfig::disabled);
-    Builder::new().build_with_connector_fn(move |settings, components| {
-        let mut builder = Connector::builder()
-            .proxy_config(proxy.clone())
-            .tls_provider(TlsProvider::Rustls(CryptoMode::AwsLc))
-            .tls_context(tls.clone());
-        builder.set_connector_settings(settings.cloned());
-        builder.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
-        builder.build()
-    })
 }
 
 fn timeouts() -> TimeoutConfig {

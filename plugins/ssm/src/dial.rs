@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
+use pgferry_transport_aws::Proxy;
 use pgferry_transport_sdk::Error;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
@@ -20,7 +21,6 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use crate::environment::Environment;
-use crate::proxy::Proxy;
 use crate::refusal;
 
 /// A WebSocket over whatever leads to the service.

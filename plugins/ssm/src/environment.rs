@@ -1,14 +1,14 @@
 //! What the tunnel needs of the program around it: the seam at which tests put their own.
 
 use std::future::Future;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use pgferry_transport_aws::Program;
 use pgferry_transport_sdk::{Error, State};
 use tokio::io::{AsyncRead, AsyncWrite};
-use zeroize::Zeroizing;
 
 /// The services of the program that carries the tunnel. Its clones are the same program.
-pub trait Environment: Clone + Send + Sync + 'static {
+pub trait Environment: Program {
     /// A connected socket to the service, or to what leads there.
     type Socket: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static;
 
@@ -22,14 +22,6 @@ pub trait Environment: Clone + Send + Sync + 'static {
         port: u16,
         limit: Duration,
     ) -> impl Future<Output = Result<Self::Socket, Error>> + Send;
-
-    /// The AWS credentials, or what AWS is for this transport: `aws:credentials` and `aws:config`.
-    ///
-    /// Errors: the program's, in words for a person.
-    fn secret(&self, name: &str) -> impl Future<Output = Result<Zeroizing<String>, Error>> + Send;
-
-    /// The time, which signatures and credentials depend on.
-    fn now(&self) -> SystemTime;
 
     /// Reports that the sessions work, or that they don't and why.
     fn report(&self, state: State, text: &str);

@@ -11,21 +11,19 @@
 //! Start from [`Ssm`], [`config::Config`] and [`pool::Pool`].
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use pgferry_transport_sdk::{
     Context, DialStream, Error, Flags, Host, Purpose, State, Stream, Target, Transport,
     export_transport,
 };
 use tokio::time::Instant;
-use zeroize::Zeroizing;
 
 use crate::config::Config;
 use crate::destination::Destination;
 use crate::environment::Environment;
 use crate::pool::{Kind, Order, Pool};
 
-mod account;
 mod backoff;
 mod call;
 pub mod carry;
@@ -38,16 +36,14 @@ mod failure;
 mod lane;
 mod line;
 pub mod pool;
-mod proxy;
 mod refusal;
-mod roots;
 mod service;
 mod session;
 pub mod target;
 
 /// One managed node as a transport.
 pub struct Ssm {
-    pool: Arc<Pool<Program>>,
+    pool: Arc<Pool<Host>>,
     idle_timeout: Option<Duration>,
 }
 
@@ -59,7 +55,7 @@ impl Transport for Ssm {
 
     fn create(config: Config, host: Host) -> Result<Self, Error> {
         let idle_timeout = config.idle_timeout.map(|limit| limit.0);
-        Ok(Self { pool: Pool::new(config, Program(host))?, idle_timeout })
+        Ok(Self { pool: Pool::new(config, host)?, idle_timeout })
     }
 
     async fn open(self: &Arc<Self>, target: Target, cx: Context) -> Result<Stream, Error> {
@@ -90,33 +86,19 @@ impl Transport for Ssm {
 
 export_transport!(Ssm, "ssm");
 
-/// The program that has loaded this transport.
-#[derive(Clone)]
-struct Program(Host);
-
-impl Environment for Program {
+impl Environment for Host {
     type Socket = DialStream;
 
     async fn dial(&self, host: &str, port: u16, limit: Duration) -> Result<DialStream, Error> {
-        self.0.dial(host, port, limit).await
-    }
-
-    async fn secret(&self, name: &str) -> Result<Zeroizing<String>, Error> {
-        let secret = self.0.secret(name).await?;
-        Ok(Zeroizing::new(secret.expose().to_owned()))
-    }
-
-    fn now(&self) -> SystemTime {
-        #[expect(clippy::disallowed_methods, reason = "this is where the clock comes in")]
-        SystemTime::now()
+        self.dial(host, port, limit).await
     }
 
     fn report(&self, state: State, text: &str) {
-        self.0.state(state, text);
+        self.state(state, text);
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.0.spawn(task);
+        self.spawn(task);
     }
 }
 

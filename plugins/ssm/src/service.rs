@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pgferry_ssm_protocol::OpenDataChannel;
+use pgferry_transport_aws::{Account, Keys, Proxy, Roots};
 use pgferry_transport_sdk::Error;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use crate::account::{Account, Keys};
 use crate::backoff::Backoff;
 use crate::call::{Calls, Ticket};
 use crate::config::Config;
@@ -17,8 +17,6 @@ use crate::destination::Destination;
 use crate::dial::{Dialler, Socket};
 use crate::environment::Environment;
 use crate::failure::{self, CallError};
-use crate::proxy::Proxy;
-use crate::roots::Roots;
 use crate::target::Selector;
 
 /// What every session needs.
@@ -47,7 +45,7 @@ impl<E: Environment> Service<E> {
         let roots = Roots::load(account.ca_bundle.as_deref())?;
         let proxy = account.https_proxy.as_deref().map(Proxy::parse).transpose()?;
         let keys = Arc::new(Keys::new(environment.clone()));
-        let calls = Calls::new(&account, &roots, proxy.as_ref(), Arc::clone(&keys))?;
+        let calls = Calls::new(&account, &roots, proxy.as_ref(), &keys)?;
         let dialler = Dialler {
             region: account.region.clone(),
             tls: if account.is_plain() { None } else { Some(roots.client()?) },

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use pgferry_simulators::{Aws, ManagedInstance, SessionManager, SessionRecord};
+use pgferry_transport_aws::Program;
 use pgferry_transport_sdk::{Error, State};
 use pgferry_transport_ssm::config::Config;
 use pgferry_transport_ssm::destination::Destination;
@@ -177,14 +178,7 @@ pub(crate) fn nobody() -> SocketAddr {
     address
 }
 
-impl Environment for Here {
-    type Socket = TcpStream;
-
-    async fn dial(&self, host: &str, port: u16, limit: Duration) -> Result<TcpStream, Error> {
-        let dialled = timeout(limit, TcpStream::connect((host, port))).await;
-        Ok(dialled.map_err(|_| Error::timeout("no answer"))??)
-    }
-
+impl Program for Here {
     async fn secret(&self, name: &str) -> Result<Zeroizing<String>, Error> {
         let value = match name {
             "aws:credentials" => &self.credentials,
@@ -197,6 +191,15 @@ impl Environment for Here {
     fn now(&self) -> SystemTime {
         #[expect(clippy::disallowed_methods, reason = "the simulated AWS has the real time")]
         SystemTime::now()
+    }
+}
+
+impl Environment for Here {
+    type Socket = TcpStream;
+
+    async fn dial(&self, host: &str, port: u16, limit: Duration) -> Result<TcpStream, Error> {
+        let dialled = timeout(limit, TcpStream::connect((host, port))).await;
+        Ok(dialled.map_err(|_| Error::timeout("no answer"))??)
     }
 
     fn report(&self, _: State, _: &str) {}

@@ -11,9 +11,10 @@ use rustls_pki_types::pem::PemObject as _;
 
 /// The certificates to trust: those of a bundle, or the system's.
 #[derive(Clone)]
-pub(crate) enum Roots {
+pub enum Roots {
+    /// Those of the system.
     System,
-    /// Its path, and what is in it.
+    /// Those of a bundle, in PEM.
     Bundle(Vec<u8>),
 }
 
@@ -21,7 +22,7 @@ impl Roots {
     /// Reads the bundle, if there is one.
     ///
     /// Errors: denied, with the path; `CONFIG` would disable the transport after the bundle is mended.
-    pub(crate) fn load(bundle: Option<&Path>) -> Result<Self, Error> {
+    pub fn load(bundle: Option<&Path>) -> Result<Self, Error> {
         let Some(path) = bundle else { return Ok(Self::System) };
         let unusable = |what: String| {
             Error::denied(format!("the CA bundle {} {what}", path.display()))
@@ -37,7 +38,7 @@ impl Roots {
     }
 
     /// For the SDK's calls.
-    pub(crate) fn context(&self) -> Result<TlsContext, Error> {
+    pub fn context(&self) -> Result<TlsContext, Error> {
         let store = match self {
             Self::System => TrustStore::default(),
             Self::Bundle(pem) => TrustStore::empty().with_pem_certificate(pem.as_slice()),
@@ -47,7 +48,7 @@ impl Roots {
     }
 
     /// For the data channel, which speaks HTTP/1.1 alone.
-    pub(crate) fn client(&self) -> Result<Arc<ClientConfig>, Error> {
+    pub fn client(&self) -> Result<Arc<ClientConfig>, Error> {
         let mut store = RootCertStore::empty();
         match self {
             Self::System => {

@@ -3,16 +3,18 @@
 use aws_smithy_http_client::proxy::ProxyConfig;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use http::Uri;
 use percent_encoding::percent_decode_str;
 use pgferry_transport_sdk::Error;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio_tungstenite::tungstenite::http::Uri;
 use zeroize::Zeroizing;
 
 /// A proxy that speaks HTTP itself.
-pub(crate) struct Proxy {
-    pub(crate) host: String,
-    pub(crate) port: u16,
+pub struct Proxy {
+    /// Its name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
     login: Option<(String, Zeroizing<String>)>,
 }
 
@@ -20,7 +22,7 @@ impl Proxy {
     /// Reads its address, `http://[user:password@]host[:port]`.
     ///
     /// Errors: denied; the address is not repeated, since it may hold a password.
-    pub(crate) fn parse(url: &str) -> Result<Self, Error> {
+    pub fn parse(url: &str) -> Result<Self, Error> {
         let wrong = || {
             Error::denied("the HTTPS proxy's address is not http://host:port")
                 .with_hint("check HTTPS_PROXY; a proxy that wants TLS itself is not supported")
@@ -39,7 +41,7 @@ impl Proxy {
     /// For the SDK's calls.
     ///
     /// Errors: denied.
-    pub(crate) fn for_calls(&self) -> Result<ProxyConfig, Error> {
+    pub fn for_calls(&self) -> Result<ProxyConfig, Error> {
         let config = ProxyConfig::https(format!("http://{}:{}", self.host, self.port))
             .map_err(|_| Error::denied("the HTTPS proxy's address cannot be used"))?;
         Ok(match &self.login {
@@ -53,12 +55,7 @@ impl Proxy {
     /// Errors: denied, if it wants another login or lets nobody through; unreachable.
     ///
     /// Cancel safety: the socket is of no use afterwards.
-    pub(crate) async fn connect<S>(
-        &self,
-        socket: &mut S,
-        host: &str,
-        port: u16,
-    ) -> Result<(), Error>
+    pub async fn connect<S>(&self, socket: &mut S, host: &str, port: u16) -> Result<(), Error>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {

@@ -1,7 +1,7 @@
-//! Who we are to AWS, and where AWS is: what the program hands over, kept until it nears its end.
+//! Who we are to AWS: what the program hands over, kept until it nears its end.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
@@ -13,54 +13,18 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::sync::Mutex;
 
-use crate::environment::Environment;
-
-/// Where AWS is.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub(crate) struct Account {
-    pub(crate) region: String,
-    /// Instead of the service's own address.
-    #[serde(default)]
-    pub(crate) endpoint_url: Option<String>,
-    /// The certificates to trust instead of the system's.
-    #[serde(default)]
-    pub(crate) ca_bundle: Option<PathBuf>,
-    /// The proxy on the way to everything that is reached by TLS.
-    #[serde(default)]
-    pub(crate) https_proxy: Option<String>,
-}
-
-impl Account {
-    /// Asks the program for it.
-    ///
-    /// Errors: the program's; internal if it is none of what the contract says.
-    pub(crate) async fn ask(environment: &impl Environment) -> Result<Self, Error> {
-        let text = environment.secret("aws:config").await?;
-        let account: Self = serde_json::from_str(&text)
-            .map_err(|error| Error::internal(format!("the program's aws:config: {error}")))?;
-        if account.region.is_empty() {
-            return Err(Error::denied("no AWS region is known for this transport").with_hint(
-                "set region for it, AWS_REGION, or region in the profile of ~/.aws/config",
-            ));
-        }
-        Ok(account)
-    }
-
-    /// Whether the person has chosen to speak to AWS without TLS, which only simulations of it allow.
-    pub(crate) fn is_plain(&self) -> bool {
-        self.endpoint_url.as_ref().is_some_and(|url| url.starts_with("http://"))
-    }
-}
+use crate::program::Program;
 
 /// The credentials, asked for again when they near their end.
-pub(crate) struct Keys<E> {
-    environment: E,
+pub struct Keys<P> {
+    program: P,
     kept: Mutex<Option<Credentials>>,
 }
 
-impl<E: Environment> Keys<E> {
-    pub(crate) fn new(environment: E) -> Self {
-        Self { environment, kept: Mutex::new(None) }
+impl<P: Program> Keys<P> {
+    /// Asks for nothing yet.
+    pub fn new(program: P) -> Self {
+        Self { program, kept: Mutex::new(None) }
     }
 
     /// Credentials that can be used now.
@@ -68,40 +32,40 @@ impl<E: Environment> Keys<E> {
     /// Errors: the program's, in its words.
     ///
     /// Cancel safety: nothing is lost.
-    pub(crate) async fn current(&self) -> Result<Credentials, Error> {
+    pub async fn current(&self) -> Result<Credentials, Error> {
         let mut kept = self.kept.lock().await;
-        let now = self.environment.now();
+        let now = self.program.now();
         if let Some(keys) = kept.as_ref().filter(|keys| is_fresh(keys, now)) {
             return Ok(keys.clone());
         }
-        let text = self.environment.secret("aws:credentials").await?;
+        let text = self.program.secret("aws:credentials").await?;
         let keys = parse(&text)?;
         *kept = Some(keys.clone());
         Ok(keys)
     }
 
     /// They have been refused: the next caller gets others.
-    pub(crate) async fn forget(&self) {
+    pub async fn forget(&self) {
         *self.kept.lock().await = None;
     }
 }
 
-impl<E> fmt::Debug for Keys<E> {
+impl<P> fmt::Debug for Keys<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Keys")
     }
 }
 
 /// As the SDK asks for them.
-pub(crate) struct Provider<E>(pub(crate) std::sync::Arc<Keys<E>>);
+pub(crate) struct Provider<P>(pub(crate) Arc<Keys<P>>);
 
-impl<E> fmt::Debug for Provider<E> {
+impl<P> fmt::Debug for Provider<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Provider")
     }
 }
 
-impl<E: Environment> ProvideCredentials for Provider<E> {
+impl<P: Program> ProvideCredentials for Provider<P> {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,

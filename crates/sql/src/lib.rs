@@ -1,0 +1,1 @@
+//! PostgreSQL's SQL as text, pure: tokens, statements, what they do, rewriting.

@@ -1,0 +1,20 @@
+//! What transports need to call AWS as the program does.
+//!
+//! A transport reads no AWS profile and no variable of the process: who it is ([`Keys`]), where AWS is
+//! ([`Account`]), whom to believe ([`Roots`]) and the [`Proxy`] on the way come from the program, as the
+//! secrets `aws:credentials` and `aws:config`. [`http_client`] and [`provider`] make of them what a client of
+//! the SDK wants.
+
+mod account;
+mod client;
+mod keys;
+mod program;
+mod proxy;
+mod roots;
+
+pub use account::Account;
+pub use client::{http_client, provider};
+pub use keys::Keys;
+pub use program::Program;
+pub use proxy::Proxy;
+pub use roots::Roots;

@@ -1,0 +1,1 @@
+//! The data-api transport: PostgreSQL sessions over the RDS Data API.
