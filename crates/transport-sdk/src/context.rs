@@ -1,5 +1,7 @@
 //! What an open may use.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use crate::{DialStream, Error, Host, Secret};
@@ -41,8 +43,17 @@ impl Context {
         self.deadline
     }
 
+    /// A little before the deadline: when to give up by oneself, with more to say than the SDK has.
+    pub fn answer_by(&self) -> Instant {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        self.deadline - (left / 10).min(MARGIN)
+    }
+
     /// The instance's host, which may be kept.
     pub const fn host(&self) -> &Host {
         &self.host
     }
 }
+
+/// Enough for words to arrive.
+const MARGIN: Duration = Duration::from_millis(250);

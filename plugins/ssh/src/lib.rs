@@ -18,7 +18,6 @@ use std::time::{Duration, SystemTime};
 use pgferry_transport_sdk::{
     Context, DialStream, Error, Flags, Host, State, Stream, Target, Transport, export_transport,
 };
-use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use crate::bastion::{Bastion, Destination};
@@ -76,7 +75,7 @@ impl Transport for Ssh {
 
     async fn open(self: &Arc<Self>, target: Target, cx: Context) -> Result<Stream, Error> {
         let destination = Destination {
-            deadline: cx.deadline() - margin(cx.deadline()),
+            deadline: cx.answer_by(),
             tcp_limit: target.tcp_limit,
             idle_limit: self.idle_timeout.unwrap_or(target.idle_tunnel),
             host: target.host,
@@ -128,10 +127,4 @@ impl Environment for Program {
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.0.spawn(task);
     }
-}
-
-/// How long before the deadline to answer: the SDK gives up at the deadline itself, with less to
-/// say.
-fn margin(deadline: Instant) -> Duration {
-    (deadline.saturating_duration_since(Instant::now()) / 10).min(Duration::from_millis(250))
 }

@@ -17,7 +17,6 @@ use pgferry_transport_sdk::{
     Context, DialStream, Error, Flags, Host, Purpose, State, Stream, Target, Transport,
     export_transport,
 };
-use tokio::time::Instant;
 
 use crate::config::Config;
 use crate::destination::Destination;
@@ -39,6 +38,7 @@ pub mod pool;
 mod refusal;
 mod service;
 mod session;
+mod state;
 pub mod target;
 
 /// One managed node as a transport.
@@ -60,7 +60,7 @@ impl Transport for Ssm {
 
     async fn open(self: &Arc<Self>, target: Target, cx: Context) -> Result<Stream, Error> {
         let order = Order {
-            deadline: cx.deadline() - margin(cx.deadline()),
+            deadline: cx.answer_by(),
             // The program's own limits begin later, and have less to say.
             first_answer: target.tcp_limit.mul_f64(0.9),
             renew_after: RENEW_AFTER,
@@ -104,9 +104,3 @@ impl Environment for Host {
 
 /// A session that is younger has just looked the database's name up.
 const RENEW_AFTER: Duration = Duration::from_secs(5);
-
-/// How long before the deadline to answer: the SDK gives up at the deadline itself, with less to
-/// say.
-fn margin(deadline: Instant) -> Duration {
-    (deadline.saturating_duration_since(Instant::now()) / 10).min(Duration::from_millis(250))
-}

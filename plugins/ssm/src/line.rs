@@ -1,15 +1,12 @@
 //! One session's channel and streams, shared by the task that drives them and the connections in it.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Buf as _, Bytes};
-use pgferry_ssm_protocol::smux::{self, End, Inbound, Intake, StreamId};
-use pgferry_ssm_protocol::{
-    Channel, Event, Flag, Handshake, Limits, Moment, PayloadType, Progress, Received, Role,
-};
+use bytes::Bytes;
+use pgferry_ssm_protocol::smux::{End, Inbound, StreamId};
+use pgferry_ssm_protocol::{Event, Flag, Limits, Moment, PayloadType};
 use pgferry_transport_sdk::Error;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -18,6 +15,7 @@ use uuid::Uuid;
 use crate::destination::Destination;
 use crate::lane::Lane;
 use crate::refusal;
+use crate::state::State;
 
 /// A session, from its handshake to its end, over `WebSocket`s that come and go.
 pub(crate) struct Line {
@@ -44,21 +42,6 @@ pub(crate) enum Standing {
     Open,
     /// For good, and why.
     Over(Error),
-}
-
-struct State {
-    channel: Channel,
-    streams: smux::Session,
-    /// Until the agent has said that data may flow.
-    handshake: Option<Handshake>,
-    /// What the streams have not taken.
-    unread: Bytes,
-    readers: BTreeMap<StreamId, Waker>,
-    writers: BTreeMap<StreamId, Waker>,
-    /// Why there is no WebSocket, if there is none.
-    broken: Option<String>,
-    retired: bool,
-    used_at: Instant,
 }
 
 /// What to do next on the WebSocket.
@@ -88,23 +71,11 @@ pub(crate) struct Terms {
 
 impl Line {
     pub(crate) fn new(to: Destination, node: String, terms: &Terms) -> Arc<Self> {
-        let streams = smux::Limits { keep_alive: terms.keep_alive, ..smux::Limits::default() };
-        let state = State {
-            channel: Channel::new(Role::Client, terms.limits, terms.seed),
-            streams: smux::Session::new(streams),
-            handshake: Some(Handshake::new()),
-            unread: Bytes::new(),
-            readers: BTreeMap::new(),
-            writers: BTreeMap::new(),
-            broken: None,
-            retired: false,
-            used_at: Instant::now(),
-        };
         Arc::new(Self {
             to,
             node,
             standing: watch::Sender::new(Standing::Opening),
-            state: Mutex::new(state),
+            state: Mutex::new(State::new(terms)),
             work: Notify::new(),
             taken: Notify::new(),
             freed: Notify::new(),
@@ -335,119 +306,6 @@ impl Line {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-impl State {
-    /// Hands on what has come in order, as far as it is taken. True: the handshake is complete now.
-    ///
-    /// Errors: the session cannot go on.
-    fn take_messages(&mut self, node: &str) -> Result<bool, Error> {
-        let mut opened = false;
-        loop {
-            if !self.unread.is_empty() {
-                self.feed()?;
-                if !self.unread.is_empty() {
-                    return Ok(opened);
-                }
-            }
-            let Some(received) = self.channel.receive() else { return Ok(opened) };
-            match self.handshake.take() {
-                Some(handshake) => opened |= self.greet(handshake, &received, node)?,
-                None => self.on_message(received),
-            }
-        }
-    }
-
-    fn feed(&mut self) -> Result<(), Error> {
-        let strange = |_| Error::protocol("the SSM agent sent something else than streams");
-        match self.streams.on_bytes(&self.unread).map_err(strange)? {
-            Intake::Taken => self.unread = Bytes::new(),
-            Intake::Blocked { taken, .. } => self.unread.advance(taken),
-        }
-        Ok(())
-    }
-
-    fn on_message(&mut self, received: Received) {
-        match received.payload_type {
-            PayloadType::Output => self.unread = received.payload,
-            PayloadType::Flag
-                if Flag::decode(&received.payload) == Some(Flag::ConnectToPortError) =>
-            {
-                self.streams.on_connect_error();
-            }
-            other => tracing::debug!(?other, "a message that is not for connections"),
-        }
-    }
-
-    fn greet(
-        &mut self,
-        handshake: Handshake,
-        received: &Received,
-        node: &str,
-    ) -> Result<bool, Error> {
-        match handshake.on_received(received) {
-            Progress::Answer { response, next } => {
-                // The first control message always has a place.
-                let _ = self.channel.send_control(PayloadType::HandshakeResponse, response);
-                self.handshake = Some(next);
-                Ok(false)
-            }
-            Progress::Ignored(next) => {
-                self.handshake = Some(next);
-                Ok(false)
-            }
-            Progress::Complete(agreement) => {
-                if agreement.mode != pgferry_ssm_protocol::Mode::Mux {
-                    return Err(raw_session());
-                }
-                tracing::debug!(agent = %agreement.agent_version, node, "the agent is ready");
-                self.channel.handshake_completed();
-                Ok(true)
-            }
-            Progress::Refuse { response, error } => {
-                let _ = self.channel.send_control(PayloadType::HandshakeResponse, response);
-                Err(refusal::handshake(&error, node))
-            }
-            Progress::Failed(error) => Err(refusal::handshake(&error, node)),
-        }
-    }
-
-    /// From the streams into the channel, as far as it has room. Whether anything went.
-    fn move_out(&mut self, now: Duration) -> bool {
-        let mut moved = false;
-        while let Some(frame) = self.streams.poll_transmit(self.channel.room(), now) {
-            self.channel.write(&frame);
-            moved = true;
-        }
-        moved
-    }
-
-    fn next_wakeup(&self, now: Moment) -> Option<Duration> {
-        let alive = self.streams.next_wakeup().map(|at| at.max(now.monotonic));
-        // While the channel is full a keep-alive has to wait for receipts.
-        let alive = alive.filter(|_| self.channel.room() > smux::Header::LENGTH);
-        self.channel.next_wakeup(now).into_iter().chain(alive).min()
-    }
-
-    fn wake_all(&mut self) {
-        for (_, waker) in std::mem::take(&mut self.readers) {
-            waker.wake();
-        }
-        self.wake_writers();
-    }
-
-    fn wake_writers(&mut self) {
-        for (_, waker) in std::mem::take(&mut self.writers) {
-            waker.wake();
-        }
-    }
-}
-
-fn raw_session() -> Error {
-    Error::denied("the session document carries one connection alone, not several").with_hint(
-        "set document to AWS-StartPortForwardingSessionToRemoteHost, or to one of your own whose \
-         properties have type LocalPortForwarding",
-    )
 }
 
 /// At most so much at once for one connection.

@@ -1,0 +1,160 @@
+//! What a session's channel, streams and connections are at, under the line's lock.
+
+use std::collections::BTreeMap;
+use std::task::Waker;
+use std::time::Duration;
+
+use bytes::{Buf as _, Bytes};
+use pgferry_ssm_protocol::smux::{self, Intake, StreamId};
+use pgferry_ssm_protocol::{
+    Channel, Flag, Handshake, Moment, PayloadType, Progress, Received, Role,
+};
+use pgferry_transport_sdk::Error;
+use tokio::time::Instant;
+
+use crate::line::Terms;
+use crate::refusal;
+
+/// A session's channel, the streams in it, and who waits for them.
+pub(crate) struct State {
+    pub(crate) channel: Channel,
+    pub(crate) streams: smux::Session,
+    /// Until the agent has said that data may flow.
+    pub(crate) handshake: Option<Handshake>,
+    /// What the streams have not taken.
+    pub(crate) unread: Bytes,
+    pub(crate) readers: BTreeMap<StreamId, Waker>,
+    pub(crate) writers: BTreeMap<StreamId, Waker>,
+    /// Why there is no WebSocket, if there is none.
+    pub(crate) broken: Option<String>,
+    pub(crate) retired: bool,
+    pub(crate) used_at: Instant,
+}
+
+impl State {
+    pub(crate) fn new(terms: &Terms) -> Self {
+        let streams = smux::Limits { keep_alive: terms.keep_alive, ..smux::Limits::default() };
+        Self {
+            channel: Channel::new(Role::Client, terms.limits, terms.seed),
+            streams: smux::Session::new(streams),
+            handshake: Some(Handshake::new()),
+            unread: Bytes::new(),
+            readers: BTreeMap::new(),
+            writers: BTreeMap::new(),
+            broken: None,
+            retired: false,
+            used_at: Instant::now(),
+        }
+    }
+
+    /// Hands on what has come in order, as far as it is taken. True: the handshake is complete now.
+    ///
+    /// Errors: the session cannot go on.
+    pub(crate) fn take_messages(&mut self, node: &str) -> Result<bool, Error> {
+        let mut opened = false;
+        loop {
+            if !self.unread.is_empty() {
+                self.feed()?;
+                if !self.unread.is_empty() {
+                    return Ok(opened);
+                }
+            }
+            let Some(received) = self.channel.receive() else { return Ok(opened) };
+            match self.handshake.take() {
+                Some(handshake) => opened |= self.greet(handshake, &received, node)?,
+                None => self.on_message(received),
+            }
+        }
+    }
+
+    fn feed(&mut self) -> Result<(), Error> {
+        let strange = |_| Error::protocol("the SSM agent sent something else than streams");
+        match self.streams.on_bytes(&self.unread).map_err(strange)? {
+            Intake::Taken => self.unread = Bytes::new(),
+            Intake::Blocked { taken, .. } => self.unread.advance(taken),
+        }
+        Ok(())
+    }
+
+    fn on_message(&mut self, received: Received) {
+        match received.payload_type {
+            PayloadType::Output => self.unread = received.payload,
+            PayloadType::Flag
+                if Flag::decode(&received.payload) == Some(Flag::ConnectToPortError) =>
+            {
+                self.streams.on_connect_error();
+            }
+            other => tracing::debug!(?other, "a message that is not for connections"),
+        }
+    }
+
+    fn greet(
+        &mut self,
+        handshake: Handshake,
+        received: &Received,
+        node: &str,
+    ) -> Result<bool, Error> {
+        match handshake.on_received(received) {
+            Progress::Answer { response, next } => {
+                // The first control message always has a place.
+                let _ = self.channel.send_control(PayloadType::HandshakeResponse, response);
+                self.handshake = Some(next);
+                Ok(false)
+            }
+            Progress::Ignored(next) => {
+                self.handshake = Some(next);
+                Ok(false)
+            }
+            Progress::Complete(agreement) => {
+                if agreement.mode != pgferry_ssm_protocol::Mode::Mux {
+                    return Err(raw_session());
+                }
+                tracing::debug!(agent = %agreement.agent_version, node, "the agent is ready");
+                self.channel.handshake_completed();
+                Ok(true)
+            }
+            Progress::Refuse { response, error } => {
+                let _ = self.channel.send_control(PayloadType::HandshakeResponse, response);
+                Err(refusal::handshake(&error, node))
+            }
+            Progress::Failed(error) => Err(refusal::handshake(&error, node)),
+        }
+    }
+
+    /// From the streams into the channel, as far as it has room. Whether anything went.
+    pub(crate) fn move_out(&mut self, now: Duration) -> bool {
+        let mut moved = false;
+        while let Some(frame) = self.streams.poll_transmit(self.channel.room(), now) {
+            self.channel.write(&frame);
+            moved = true;
+        }
+        moved
+    }
+
+    pub(crate) fn next_wakeup(&self, now: Moment) -> Option<Duration> {
+        let alive = self.streams.next_wakeup().map(|at| at.max(now.monotonic));
+        // While the channel is full a keep-alive has to wait for receipts.
+        let alive = alive.filter(|_| self.channel.room() > smux::Header::LENGTH);
+        self.channel.next_wakeup(now).into_iter().chain(alive).min()
+    }
+
+    pub(crate) fn wake_all(&mut self) {
+        for (_, waker) in std::mem::take(&mut self.readers) {
+            waker.wake();
+        }
+        self.wake_writers();
+    }
+
+    pub(crate) fn wake_writers(&mut self) {
+        for (_, waker) in std::mem::take(&mut self.writers) {
+            waker.wake();
+        }
+    }
+}
+
+fn raw_session() -> Error {
+    Error::denied("the session document carries one connection alone, not several").with_hint(
+        "set document to AWS-StartPortForwardingSessionToRemoteHost, or to one of your own whose \
+         properties have type LocalPortForwarding",
+    )
+}
