@@ -7,9 +7,17 @@ use pgferry_credentials::{Access, Location, Password, Role, Secret, Source};
 use crate::aws_secrets::identity;
 
 /// A target's access to its database. Asks nobody yet.
-pub(crate) fn access(target: &config::Target, aws: &Aws) -> Access {
+///
+/// `logs_in` says that the transport is the server itself, which opens the secret: it is told the name.
+pub(crate) fn access(target: &config::Target, aws: &Aws, logs_in: bool) -> Access {
     let account = aws.account(&identity(&target.aws));
-    Access::new(location(&target.database), source(&target.credential), account)
+    let source = match &target.credential {
+        Credential::SecretsManager { secret, .. } if logs_in => {
+            Source::DataApi { secret: secret.clone() }
+        }
+        credential => source(credential),
+    };
+    Access::new(location(&target.database), source, account)
 }
 
 fn location(database: &Database) -> Location {

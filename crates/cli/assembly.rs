@@ -139,7 +139,7 @@ pub(crate) fn targets(
         let parts = TargetParts {
             metrics: telemetry.target(&target.name, &instance.plugin().name),
             health: telemetry.health().prospect(&target.name),
-            access: access(target, aws),
+            access: access(target, aws, instance.speaks_postgres()),
             limits: Arc::clone(&limits),
             instance,
             before: before.get(&target.name).cloned(),

@@ -4,6 +4,7 @@ use std::fmt;
 
 use pgferry_aws::Account;
 
+use crate::data_api::data_api;
 use crate::lookup::{Endpoint, Lookup};
 use crate::password::{Given, Opening, Passwords};
 use crate::secret::{Secrets, Tries};
@@ -24,6 +25,7 @@ enum Giver {
     Secrets(Secrets),
     Certificate { user: String },
     Application,
+    DataApi { secret: Option<String> },
 }
 
 /// All that is needed to open one session.
@@ -49,6 +51,7 @@ impl Access {
             Source::Dsql { user } => Giver::Tokens(Tokens::new(Service::Dsql, &user)),
             Source::SecretsManager(secret) => Giver::Secrets(Secrets::new(secret)),
             Source::ClientCert { user } => Giver::Certificate { user },
+            Source::DataApi { secret } => Giver::DataApi { secret },
             Source::Passthrough => Giver::Application,
         };
         Self { lookup: Lookup::new(location, account, iam), giver }
@@ -125,6 +128,11 @@ impl<'a> Attempt<'a> {
         if matches!(state, State::Over) {
             return Ok(None);
         }
+        if let Giver::DataApi { secret } = &access.giver {
+            let (place, api) = Box::pin(data_api(&access.lookup, secret.as_deref())).await?;
+            let lease = lease(self.client_user, Proof::DataApi(api));
+            return Ok(Some(Offer { host: place.host, port: place.port, database: None, lease }));
+        }
         let place = Box::pin(access.lookup.endpoint()).await?;
         if let Giver::Secrets(secrets) = &access.giver {
             let tries = if let State::Secret(tries) = state { tries } else { Tries::default() };
@@ -139,7 +147,7 @@ impl<'a> Attempt<'a> {
                 Some(self.token(tokens, &place, state).await?)
             }
             Giver::Certificate { user } => Some(lease(user, Proof::Certificate)),
-            Giver::Application | Giver::Secrets(_) => {
+            Giver::Application | Giver::Secrets(_) | Giver::DataApi { .. } => {
                 Some(lease(self.client_user, Proof::Application))
             }
         };

@@ -128,6 +128,17 @@ pub enum CredentialError {
         /// The command that turns it on.
         enable: String,
     },
+    /// The user's: the service would refuse every statement.
+    #[error("the Data API is off on {what}")]
+    DataApiOff {
+        /// Cluster, and its name.
+        what: String,
+        /// The command that turns it on.
+        enable: String,
+    },
+    /// The user's: only clusters of Aurora have it.
+    #[error("{0} has no Data API: it belongs to no cluster")]
+    NoDataApi(String),
     /// AWS's: what was found has no such endpoint, or not yet.
     #[error("RDS tells no endpoint of {what}, which is {status}")]
     NoEndpoint {
@@ -224,7 +235,12 @@ impl CredentialError {
             Self::NotRunning { .. } | Self::NoEndpoint { .. } => {
                 "try again when RDS says that it is available".to_owned()
             }
-            Self::IamOff { enable, .. } => format!("turn it on: {enable}"),
+            Self::IamOff { enable, .. } | Self::DataApiOff { enable, .. } => {
+                format!("turn it on: {enable}")
+            }
+            Self::NoDataApi(_) => {
+                "name a cluster of Aurora PostgreSQL, or use another transport".to_owned()
+            }
             Self::NotManaged(_) => "name the secret of the credential".to_owned(),
             Self::UnusableSecret { fix, .. } => (*fix).to_owned(),
             Self::NoHost => "set host, cluster or instance of the database".to_owned(),

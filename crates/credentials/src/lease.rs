@@ -4,6 +4,8 @@ use std::time::SystemTime;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::DataApi;
+
 /// A user and what proves it. Secrets are cleared from memory on drop and show in no `Debug` output.
 #[derive(Clone, Debug)]
 pub struct Lease {
@@ -26,6 +28,8 @@ pub enum Proof {
     Certificate,
     /// What the application itself proves: its own login is carried to the database.
     Application,
+    /// What the transport is told, which logs in itself.
+    DataApi(DataApi),
 }
 
 impl Proof {
@@ -33,7 +37,7 @@ impl Proof {
     pub fn secret(&self) -> Option<&str> {
         match self {
             Self::Password(secret) | Self::Token(secret) => Some(secret.expose_secret()),
-            Self::Certificate | Self::Application => None,
+            Self::Certificate | Self::Application | Self::DataApi(_) => None,
         }
     }
 }
@@ -45,6 +49,7 @@ impl std::fmt::Debug for Proof {
             Self::Token(_) => "Token",
             Self::Certificate => "Certificate",
             Self::Application => "Application",
+            Self::DataApi(_) => "DataApi",
         })
     }
 }

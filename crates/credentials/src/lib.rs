@@ -9,6 +9,7 @@
 //! Start from [`Access::attempt`].
 
 mod access;
+mod data_api;
 mod error;
 mod lease;
 mod location;
@@ -21,6 +22,7 @@ mod source;
 mod token;
 
 pub use access::{Access, Attempt, Offer};
+pub use data_api::DataApi;
 pub use error::{CredentialError, WithoutRegion};
 pub use lease::{Lease, Proof};
 pub use location::{Location, Role};

@@ -27,8 +27,8 @@ pub(crate) struct Lookup {
     /// Whether logins need IAM authentication to be on.
     iam: bool,
     found: Arc<Shared<Found>>,
-    /// The secret of the cluster that the instance found belongs to.
-    of_cluster: Arc<Shared<String>>,
+    /// The cluster that the instance found belongs to.
+    of_cluster: Arc<Shared<Found>>,
     moved: AtomicBool,
     asked: Mutex<Option<SystemTime>>,
 }
@@ -76,6 +76,12 @@ impl Lookup {
         self.of_cluster.clear();
     }
 
+    /// What RDS has told will not do: the next who asks has it asked again.
+    pub(crate) fn forget(&self) {
+        self.found.clear();
+        self.of_cluster.clear();
+    }
+
     /// `None` where only the secret knows it.
     pub(crate) async fn endpoint(&self) -> Result<Option<Endpoint>, CredentialError> {
         let (role, port) = match &self.location {
@@ -103,18 +109,40 @@ impl Lookup {
     /// Cancel safety: safe.
     pub(crate) async fn managed_secret(&self) -> Result<String, CredentialError> {
         let found = self.found().await?;
-        let not_managed = CredentialError::NotManaged(self.location.to_string());
-        let cluster = match (found.secret_arn, found.cluster) {
-            (Some(secret), _) => return Ok(secret),
-            (None, Some(cluster)) => cluster,
-            (None, None) => return Err(not_managed),
+        let secret = match (found.secret_arn, found.cluster) {
+            (Some(secret), _) => Some(secret),
+            (None, Some(cluster)) => {
+                self.cluster_of(cluster, |cluster| cluster.secret_arn.is_some()).await?.secret_arn
+            }
+            (None, None) => None,
         };
+        secret.ok_or_else(|| CredentialError::NotManaged(self.location.to_string()))
+    }
+
+    /// The cluster, or the one that the instance belongs to. An instance without one is itself.
+    ///
+    /// Cancel safety: safe.
+    pub(crate) async fn cluster(&self) -> Result<Found, CredentialError> {
+        let found = self.found().await?;
+        match found.cluster.clone() {
+            Some(cluster) => self.cluster_of(cluster, |cluster| cluster.data_api).await,
+            None => Ok(found),
+        }
+    }
+
+    /// What was told of it serves as long as it is `enough`.
+    async fn cluster_of(
+        &self,
+        cluster: String,
+        enough: impl Fn(&Found) -> bool + Send + 'static,
+    ) -> Result<Found, CredentialError> {
         let account = self.account.clone();
         let ask = move || async move {
             let ask = || discovery::find_cluster(&cluster, &account);
-            with_renewal(&account, ask).await?.secret_arn.ok_or(not_managed)
+            Ok(with_renewal(&account, ask).await?)
         };
-        self.of_cluster.get_apart(|_| true, ask).await.map(|held| held.value)
+        let held = self.of_cluster.get_apart(move |held| enough(&held.value), ask).await?;
+        Ok(held.value)
     }
 
     /// What RDS tells, or has told if it cannot be asked again.

@@ -24,6 +24,12 @@ pub enum Source {
         /// The database user: `admin` needs `dsql:DbConnectAdmin`, every other `dsql:DbConnect`.
         user: String,
     },
+    /// A secret of AWS Secrets Manager that is not opened here: the transport names it to the RDS Data
+    /// API.
+    DataApi {
+        /// Its ARN or name; absent, the one that RDS manages for the cluster.
+        secret: Option<String>,
+    },
     /// The application's own user and password.
     Passthrough,
     /// A TLS certificate, which whoever opens TLS has.

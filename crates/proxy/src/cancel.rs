@@ -116,7 +116,8 @@ async fn reach(
     client_label: &str,
 ) -> Result<Backend, ConnectionError> {
     let database = route.database.as_deref();
-    let wanted = Wanted { to, database, user: None, purpose: Purpose::Cancel, client_label };
+    let (cluster, purpose) = (route.cluster.as_ref(), Purpose::Cancel);
+    let wanted = Wanted { to, database, cluster, user: None, purpose, client_label };
     let certificate = target.certificate().await?;
     let mut refused = None;
     for beginning in route.tls.beginnings() {

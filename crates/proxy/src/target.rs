@@ -65,6 +65,15 @@ pub enum TargetError {
     /// Its certificate towards the database.
     #[error("credential: {0}")]
     ClientCertificate(#[from] CertificateError),
+    /// Its transport logs in at the database itself, with a secret of Secrets Manager.
+    #[error(
+        "credential.kind is {0:?}, but this transport logs in itself, with a secret: set kind = \
+         \"secrets-manager\""
+    )]
+    NeedsSecret(&'static str),
+    /// Its transport leads to the writer alone.
+    #[error("database.role is reader, but this transport leads to the writer alone: leave it out")]
+    WriterAlone,
     /// Its local password.
     #[error("local_auth: {0}")]
     LocalAuth(#[from] LocalAuthError),
@@ -78,6 +87,9 @@ impl Target {
     /// local password and local certificate. Touches no network.
     pub fn new(plan: &pgferry_config::Target, parts: Parts) -> Result<Self, TargetError> {
         let Parts { instance, access, limits, metrics, health, before } = parts;
+        if instance.speaks_postgres() {
+            fits_a_server(plan)?;
+        }
         let routes = Routes::new(&plan.database, instance.speaks_postgres())?;
         if let Some(host) = access.host() {
             routes.learn(host)?;
@@ -137,5 +149,18 @@ impl Target {
     /// What the user should know about it, though it can be served.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+}
+
+/// What a transport can do with a target that is the server itself. The Data API leads to the writer.
+/// Source: Aurora user guide, "Limitations with RDS Data API".
+fn fits_a_server(plan: &pgferry_config::Target) -> Result<(), TargetError> {
+    use pgferry_config::{Credential, Location, Role};
+    if !matches!(plan.credential, Credential::SecretsManager { .. }) {
+        return Err(TargetError::NeedsSecret(plan.credential.kind()));
+    }
+    match plan.database.location {
+        Location::Cluster { role: Role::Reader, .. } => Err(TargetError::WriterAlone),
+        _ => Ok(()),
     }
 }

@@ -104,6 +104,7 @@ impl Dialler {
             port: to.port,
             database: None,
             user: None,
+            cluster: None,
             purpose: Purpose::Session,
             limit: terms.limits.deadline.saturating_duration_since(Instant::now()),
             tcp_limit: terms.limits.tcp,

@@ -49,7 +49,7 @@ pub use observer::{Metric, MetricKind, Observer, Recorder, TunnelState, Unobserv
 pub use pgferry_transport_abi::EntryV1 as Entry;
 pub use plugin::{PluginInfo, PluginSource};
 pub use prompt::{Prompt, PromptError};
-pub use request::{OpenRequest, Purpose};
+pub use request::{Cluster, OpenRequest, Purpose};
 pub use search::SearchPath;
 pub use service::{SecretAnswer, SecretFailure, SecretService};
 pub use spec::{InstanceSpec, SecretSource};

@@ -15,6 +15,8 @@ pub struct OpenRequest {
     pub database: Option<String>,
     /// The user of the session, for the same.
     pub user: Option<String>,
+    /// The cluster of the session, for transports that log in there themselves.
+    pub cluster: Option<Cluster>,
     /// What the socket is for.
     pub purpose: Purpose,
     /// The time for the whole open, waiting for other opens included.
@@ -25,6 +27,17 @@ pub struct OpenRequest {
     pub idle_tunnel: Duration,
     /// A word about the client, for the far side's logs.
     pub client_label: Option<String>,
+}
+
+/// A cluster as the control plane knows it, and what opens it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    /// Its ARN.
+    pub arn: String,
+    /// The name of its secret, never what is in it.
+    pub secret_arn: String,
+    /// The region of both.
+    pub region: String,
 }
 
 /// What a socket is opened for.
@@ -71,6 +84,13 @@ impl OpenRequest {
                 put(key, value.as_str().into());
             }
         }
+        if let Some(Cluster { arn, secret_arn, region }) = &self.cluster {
+            for (key, value) in
+                [("cluster_arn", arn), ("secret_arn", secret_arn), ("region", region)]
+            {
+                target.insert(key.to_owned(), value.as_str().into());
+            }
+        }
         Value::Object(target).to_string()
     }
 }
@@ -83,19 +103,38 @@ fn milliseconds(duration: Duration) -> Value {
 mod tests {
     use super::*;
 
-    #[test]
-    fn absent_fields_are_left_out_of_the_target() {
-        let request = OpenRequest {
+    fn request() -> OpenRequest {
+        OpenRequest {
             host: "db.example".to_owned(),
             port: 5432,
             database: None,
             user: Some("app".to_owned()),
+            cluster: None,
             purpose: Purpose::Cancel,
             limit: Duration::from_secs(9),
             tcp_limit: Duration::from_secs(3),
             idle_tunnel: Duration::from_mins(1),
             client_label: None,
+        }
+    }
+
+    #[test]
+    fn a_cluster_is_told_by_arn_name_of_its_secret_and_region() {
+        let cluster = Cluster {
+            arn: "arn:c".to_owned(),
+            secret_arn: "arn:s".to_owned(),
+            region: "eu-west-1".to_owned(),
         };
+        let request = OpenRequest { cluster: Some(cluster), ..request() };
+        let json: Value =
+            serde_json::from_str(&request.target_json(Duration::from_secs(1))).unwrap();
+        let told = ["cluster_arn", "secret_arn", "region"].map(|key| json[key].as_str().unwrap());
+        assert_eq!(told, ["arn:c", "arn:s", "eu-west-1"]);
+    }
+
+    #[test]
+    fn absent_fields_are_left_out_of_the_target() {
+        let request = request();
         let json: Value =
             serde_json::from_str(&request.target_json(Duration::from_millis(8500))).unwrap();
         assert_eq!(

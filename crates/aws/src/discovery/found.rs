@@ -17,6 +17,8 @@ pub struct Found {
     pub kind: FoundKind,
     /// `DBClusterIdentifier` or `DBInstanceIdentifier`.
     pub name: String,
+    /// `DBClusterArn` or `DBInstanceArn`.
+    pub arn: Option<String>,
     /// `DbClusterResourceId` or `DbiResourceId`: what a policy for `rds-db:connect` names.
     pub resource_id: Option<String>,
     /// `aurora-postgresql`, `postgres` and others that are not `PostgreSQL`.
@@ -102,6 +104,7 @@ impl Found {
         Self {
             kind: FoundKind::Cluster,
             name: owned(cluster.db_cluster_identifier()).unwrap_or_default(),
+            arn: owned(cluster.db_cluster_arn()),
             resource_id: owned(cluster.db_cluster_resource_id()),
             engine: owned(cluster.engine()).unwrap_or_default(),
             status: owned(cluster.status()).unwrap_or_default(),
@@ -125,6 +128,7 @@ impl Found {
         Self {
             kind: FoundKind::Instance,
             name: owned(instance.db_instance_identifier()).unwrap_or_default(),
+            arn: owned(instance.db_instance_arn()),
             resource_id: owned(instance.dbi_resource_id()),
             engine: owned(instance.engine()).unwrap_or_default(),
             status: owned(instance.db_instance_status()).unwrap_or_default(),

@@ -10,6 +10,7 @@
     reason = "a test ends by panicking"
 )]
 
+mod data_api;
 mod endpoints;
 mod passwords;
 mod secrets;

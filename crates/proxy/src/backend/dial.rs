@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use pgferry_config::Endpoint;
-use pgferry_transport::{CloseReason, Connection, OpenError, OpenRequest, Purpose, Status};
+use pgferry_transport::{
+    CloseReason, Cluster, Connection, OpenError, OpenRequest, Purpose, Status,
+};
 use tokio::time::Instant;
 
 use crate::socket::Socket;
@@ -23,6 +25,7 @@ pub(crate) struct Wanted<'a> {
     /// Where to go: the route's endpoint, or one of the servers behind it.
     pub(crate) to: &'a Endpoint,
     pub(crate) database: Option<&'a str>,
+    pub(crate) cluster: Option<&'a Cluster>,
     pub(crate) user: Option<&'a str>,
     pub(crate) purpose: Purpose,
     pub(crate) client_label: &'a str,
@@ -81,6 +84,7 @@ fn request(target: &Target, wanted: &Wanted<'_>, limit: Duration) -> OpenRequest
         limit,
         tcp_limit: limits.tcp,
         idle_tunnel: limits.idle_tunnel,
+        cluster: wanted.cluster.cloned(),
         client_label: Some(wanted.client_label.to_owned()),
     }
 }

@@ -197,14 +197,14 @@ async fn authenticate(
 }
 
 /// A token is no password: it goes out in clear, inside verified TLS, or not at all. A certificate has
-/// nothing to say.
+/// nothing to say, and where the transport logs in there is nobody to say it to.
 fn may_answer(proof: &Proof, request: &Authentication) -> bool {
     match proof {
         Proof::Password(_) | Proof::Application => true,
         Proof::Token(_) => {
             !matches!(request, Authentication::Md5Password { .. } | Authentication::Sasl { .. })
         }
-        Proof::Certificate => false,
+        Proof::Certificate | Proof::DataApi(_) => false,
     }
 }
 
@@ -213,6 +213,7 @@ fn named(proof: &Proof) -> &'static str {
         Proof::Password(_) | Proof::Application => "a password",
         Proof::Token(_) => "a token",
         Proof::Certificate => "a certificate",
+        Proof::DataApi(_) => "the name of a secret",
     }
 }
 

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pgferry_config::{Database, Endpoint};
-use pgferry_credentials::Offer;
+use pgferry_credentials::{Offer, Proof};
+use pgferry_transport::Cluster;
 
 use super::roots::Authorities;
 use super::tls::{Tls, TrustError};
@@ -18,6 +19,8 @@ pub(crate) struct Route {
     /// The database to open; the application's choice if absent.
     pub(crate) database: Option<String>,
     pub(crate) tls: Tls,
+    /// What a transport has to know that is the server itself.
+    pub(crate) cluster: Option<Cluster>,
 }
 
 /// The routes of one target. Where the database is looked up, each offer may name another endpoint.
@@ -72,6 +75,7 @@ impl Routes {
             dial: self.database.dial(&endpoint),
             database: self.database.name.clone().or_else(|| offer.database.clone()),
             tls: self.tls(&endpoint.host).await?,
+            cluster: cluster(&offer.lease.proof),
             endpoint,
         })
     }
@@ -104,10 +108,19 @@ impl Routes {
     }
 }
 
+fn cluster(proof: &Proof) -> Option<Cluster> {
+    let Proof::DataApi(api) = proof else { return None };
+    Some(Cluster {
+        arn: api.cluster_arn.clone(),
+        secret_arn: api.secret_arn.clone(),
+        region: api.region.clone(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use pgferry_config::{Address, Location, Roots, TlsMode};
-    use pgferry_credentials::{Lease, Proof};
+    use pgferry_credentials::Lease;
 
     use super::*;
 

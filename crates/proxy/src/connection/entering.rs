@@ -230,7 +230,8 @@ async fn path(
     client_label: &str,
 ) -> Result<Path, ConnectionError> {
     let (to, user, database) = (&route.dial, Some(lease.user.as_str()), route.database.as_deref());
-    let wanted = Wanted { to, database, user, purpose: Purpose::Session, client_label };
+    let (cluster, purpose) = (route.cluster.as_ref(), Purpose::Session);
+    let wanted = Wanted { to, database, cluster, user, purpose, client_label };
     dial(target, &wanted).await.map_err(ConnectionError::Transport)
 }
 

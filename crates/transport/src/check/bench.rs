@@ -182,6 +182,7 @@ pub(super) fn request(host: &str, port: u16) -> OpenRequest {
         port,
         database: Some("postgres".to_owned()),
         user: Some("postgres".to_owned()),
+        cluster: None,
         purpose: Purpose::Session,
         limit: OPEN_LIMIT,
         tcp_limit: OPEN_LIMIT,

@@ -137,6 +137,7 @@ pub(crate) fn request(trick: &str, port: u16) -> OpenRequest {
         port,
         database: Some(trick.to_owned()),
         user: None,
+        cluster: None,
         purpose: Purpose::Session,
         limit: Duration::from_secs(10),
         tcp_limit: Duration::from_secs(5),
