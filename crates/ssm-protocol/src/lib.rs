@@ -2,7 +2,7 @@
 //!
 //! What it is: the messages and their codec ([`AgentMessage`]), delivery of every byte once and in order over
 //! a connection that breaks ([`Channel`]), the opening conversation ([`Handshake`]), and several connections in one
-//! session ([`smux::Session`]). What it is not: a WebSocket, a caller of AWS, a clock or a source of
+//! session ([`smux::Session`]) or one as it is ([`raw::Connection`]). What it is not: a WebSocket, a caller of AWS, a clock or a source of
 //! randomness. The caller dials, signs, pings and waits; [`Moment`] and the
 //! seed of the names of messages come in from it.
 //!
@@ -24,6 +24,7 @@ mod open;
 mod outgoing;
 mod pace;
 mod payload_type;
+pub mod raw;
 mod rtt;
 pub mod smux;
 mod version;

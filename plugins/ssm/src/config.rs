@@ -8,6 +8,7 @@ use pgferry_transport_sdk::Interval;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::destination::Destination;
 use crate::target::Selector;
 
 /// The managed node through which sessions lead, and how they are used.
@@ -25,7 +26,8 @@ pub struct Config {
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
     /// The session document. One of your own needs the parameters of the default,
-    /// `AWS-StartPortForwardingSessionToRemoteHost`.
+    /// `AWS-StartPortForwardingSessionToRemoteHost`. `AWS-StartSSHSession` leads to the node's own ports, one
+    /// connection in each session.
     #[serde(default)]
     pub document: Option<String>,
     /// The reason that is recorded with every session.
@@ -85,6 +87,11 @@ impl Config {
         if zero(&self.keep_alive) || zero(&self.resume_for) {
             return Err("keep_alive and resume_for must be greater than zero".to_owned());
         }
+        if self.keep_alive.is_some() && !self.forwards() {
+            return Err(format!(
+                "keep_alive cannot work with {SSH}: its sessions carry nothing but one connection's bytes"
+            ));
+        }
         Ok(())
     }
 
@@ -104,6 +111,17 @@ impl Config {
     /// The session document.
     pub fn document(&self) -> &str {
         self.document.as_deref().unwrap_or(REMOTE_HOST)
+    }
+
+    /// Where the agent has to connect for `host` and `port`: a host that is called like the node, by its id or by
+    /// `name`, is the node itself; so is every host if the document knows no other.
+    pub fn destination(&self, host: String, port: u16) -> Destination {
+        let node = [&self.instance, &self.name];
+        let own = node.iter().any(|name| name.as_ref().is_some_and(|it| *it == host));
+        if own || !self.names_host() {
+            return Destination::on_the_node(port);
+        }
+        Destination { host, port }
     }
 
     /// Whether the document is told a host; otherwise the node's own ports are meant.
@@ -169,9 +187,21 @@ mod tests {
             r#"{"name": "b", "messages_endpoint": "wss://x/"}"#,
             r#"{"name": "b", "keep_alive": "0s"}"#,
             r#"{"name": "b", "resume_for": "0s"}"#,
+            r#"{"name": "b", "document": "AWS-StartSSHSession", "keep_alive": "1m"}"#,
         ] {
             assert!(config(wrong).check().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_host_that_is_called_like_the_node_is_the_node() {
+        let to = |json: &str, host: &str| config(json).destination(host.to_owned(), 22).to_string();
+        let id = "i-0123456789abcdef0";
+        assert_eq!(to(&format!(r#"{{"instance": "{id}"}}"#), id), "localhost:22");
+        assert_eq!(to(r#"{"name": "bastion"}"#, "bastion"), "localhost:22");
+        assert_eq!(to(r#"{"name": "bastion"}"#, "db.internal"), "db.internal:22");
+        let ssh = r#"{"name": "bastion", "document": "AWS-StartSSHSession"}"#;
+        assert_eq!(to(ssh, "db.internal"), "localhost:22");
     }
 
     #[test]

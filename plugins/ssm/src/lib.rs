@@ -19,7 +19,6 @@ use pgferry_transport_sdk::{
 };
 
 use crate::config::Config;
-use crate::destination::Destination;
 use crate::environment::Environment;
 use crate::pool::{Kind, Order, Pool};
 
@@ -39,10 +38,12 @@ mod refusal;
 mod service;
 mod session;
 mod state;
+mod streams;
 pub mod target;
 
 /// One managed node as a transport.
 pub struct Ssm {
+    config: Config,
     pool: Arc<Pool<Host>>,
     idle_timeout: Option<Duration>,
 }
@@ -55,7 +56,7 @@ impl Transport for Ssm {
 
     fn create(config: Config, host: Host) -> Result<Self, Error> {
         let idle_timeout = config.idle_timeout.map(|limit| limit.0);
-        Ok(Self { pool: Pool::new(config, host)?, idle_timeout })
+        Ok(Self { pool: Pool::new(config.clone(), host)?, config, idle_timeout })
     }
 
     async fn open(self: &Arc<Self>, target: Target, cx: Context) -> Result<Stream, Error> {
@@ -69,7 +70,7 @@ impl Transport for Ssm {
                 Purpose::Cancel | Purpose::Probe => Kind::Errand,
                 _ => Kind::Session,
             },
-            to: Destination { host: target.host, port: target.port },
+            to: self.config.destination(target.host, target.port),
         };
         let connection = Box::pin(self.pool.open(&order)).await?;
         let (session, via) = (connection.session_id().to_owned(), connection.node().to_owned());

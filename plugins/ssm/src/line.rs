@@ -16,6 +16,7 @@ use crate::destination::Destination;
 use crate::lane::Lane;
 use crate::refusal;
 use crate::state::State;
+use crate::streams::Streams;
 
 /// A session, from its handshake to its end, over `WebSocket`s that come and go.
 pub(crate) struct Line {
@@ -93,7 +94,8 @@ impl Line {
         if state.retired {
             return None;
         }
-        let id = state.streams.open().ok()?;
+        let id = state.streams.open()?;
+        state.retired |= state.streams.is_used_up();
         state.used_at = Instant::now();
         drop(state);
         self.work.notify_one();
@@ -109,7 +111,12 @@ impl Line {
         let silent = state.channel.unheard_for(self.now()).is_some_and(|time| time > SILENCE);
         let stuck = !state.unread.is_empty();
         let usable = !(state.retired || silent || stuck || state.broken.is_some());
-        usable.then(|| state.streams.streams())
+        usable.then(|| state.streams.count())
+    }
+
+    /// Whether it carries one connection alone.
+    pub(crate) fn is_raw(&self) -> bool {
+        matches!(self.state().streams, Streams::One(_))
     }
 
     /// Takes no new connections from now on, and ends with the last.
@@ -166,7 +173,8 @@ impl Line {
     /// From when on nobody has needed it; nothing while somebody does.
     pub(crate) fn unused_since(&self) -> Option<Instant> {
         let state = self.state();
-        (state.streams.streams() == 0).then_some(state.used_at)
+        let leaving = state.is_left() && !state.has_said_all();
+        (state.streams.count() == 0 && !leaving).then_some(state.used_at)
     }
 
     pub(crate) fn is_retired(&self) -> bool {
@@ -188,10 +196,17 @@ impl Line {
         let mut state = self.state();
         match state.channel.on_frame(frame, now) {
             Ok(Event::Closed(closed)) => {
+                let over = closed.output.is_empty() && state.streams.on_end();
                 drop(state);
-                return self.end(refusal::closed(&closed, &self.to));
+                return self.end(if over {
+                    refusal::connection_closed()
+                } else {
+                    refusal::closed(&closed, &self.to)
+                });
             }
             Ok(Event::Paused) => tracing::debug!("the service wants no data just now"),
+            // It may have been the last one that a connection waited for.
+            Ok(Event::Acknowledged) if state.is_left() => self.freed.notify_one(),
             Ok(_) => {}
             Err(error) => tracing::debug!(%error, "a frame that is none of the protocol"),
         }

@@ -102,7 +102,9 @@ impl<E: Environment> Pool<E> {
     /// Cancel safety: a session that is being started goes on, for the next one.
     pub async fn open(self: &Arc<Self>, order: &Order) -> Result<Connection<E>, Error> {
         let (lane, session) = self.lane(order).await?;
-        if order.kind == Kind::Session && self.config.open_ahead.unwrap_or(true) {
+        // One connection's session ahead of need would be a connection that its server gives up soon.
+        let ahead = self.config.open_ahead.unwrap_or(true) && !session.line.is_raw();
+        if order.kind == Kind::Session && ahead {
             self.open_ahead(order);
         }
         Ok(Connection::new(Arc::clone(self), order.clone(), lane, session))

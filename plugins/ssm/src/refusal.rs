@@ -110,22 +110,29 @@ pub(crate) fn closed(closed: &ChannelClosed, to: &Destination) -> Error {
     Error::internal(format!("Session Manager has ended the session: {said}"))
 }
 
+/// The one connection of a session has ended on the node's side.
+pub(crate) fn connection_closed() -> Error {
+    Error::internal("the connection was closed on the managed node's side")
+}
+
 /// The agent could not connect to the database.
 pub(crate) fn not_connected(to: &Destination) -> Error {
-    Error::unreachable(format!(
-        "the managed node could not connect to {}:{}: check the port, that the database runs, and \
-         that its security group lets the node in",
-        to.host, to.port
-    ))
+    let check = if to.is_the_node() {
+        "check the port, and that something listens there on the node itself"
+    } else {
+        "check the port, that the database runs, and that its security group lets the node in"
+    };
+    Error::unreachable(format!("the managed node could not connect to {to}: {check}"))
 }
 
 /// The agent is alive, and nothing has come back from the database.
 pub(crate) fn no_answer(to: &Destination) -> Error {
-    Error::timeout(format!(
-        "the managed node got no answer from {}:{}: check that the database's security group lets \
-         the node in on that port",
-        to.host, to.port
-    ))
+    let check = if to.is_the_node() {
+        "check what listens there on the node itself"
+    } else {
+        "check that the database's security group lets the node in on that port"
+    };
+    Error::timeout(format!("the managed node got no answer from {to}: {check}"))
 }
 
 /// The agent is alive, but the session's connection to the service is broken just now.

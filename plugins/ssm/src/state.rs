@@ -5,20 +5,21 @@ use std::task::Waker;
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
-use pgferry_ssm_protocol::smux::{self, Intake, StreamId};
+use pgferry_ssm_protocol::smux::{self, StreamId};
 use pgferry_ssm_protocol::{
-    Channel, Flag, Handshake, Moment, PayloadType, Progress, Received, Role,
+    Channel, Flag, Handshake, Mode, Moment, PayloadType, Progress, Received, Role,
 };
 use pgferry_transport_sdk::Error;
 use tokio::time::Instant;
 
 use crate::line::Terms;
 use crate::refusal;
+use crate::streams::Streams;
 
 /// A session's channel, the streams in it, and who waits for them.
 pub(crate) struct State {
     pub(crate) channel: Channel,
-    pub(crate) streams: smux::Session,
+    pub(crate) streams: Streams,
     /// Until the agent has said that data may flow.
     pub(crate) handshake: Option<Handshake>,
     /// What the streams have not taken.
@@ -36,7 +37,7 @@ impl State {
         let streams = smux::Limits { keep_alive: terms.keep_alive, ..smux::Limits::default() };
         Self {
             channel: Channel::new(Role::Client, terms.limits, terms.seed),
-            streams: smux::Session::new(streams),
+            streams: Streams::several(streams),
             handshake: Some(Handshake::new()),
             unread: Bytes::new(),
             readers: BTreeMap::new(),
@@ -69,10 +70,8 @@ impl State {
 
     fn feed(&mut self) -> Result<(), Error> {
         let strange = |_| Error::protocol("the SSM agent sent something else than streams");
-        match self.streams.on_bytes(&self.unread).map_err(strange)? {
-            Intake::Taken => self.unread = Bytes::new(),
-            Intake::Blocked { taken, .. } => self.unread.advance(taken),
-        }
+        let taken = self.streams.on_bytes(&self.unread).map_err(strange)?;
+        self.unread.advance(taken);
         Ok(())
     }
 
@@ -106,8 +105,8 @@ impl State {
                 Ok(false)
             }
             Progress::Complete(agreement) => {
-                if agreement.mode != pgferry_ssm_protocol::Mode::Mux {
-                    return Err(raw_session());
+                if agreement.mode == Mode::Raw {
+                    self.streams = Streams::one();
                 }
                 tracing::debug!(agent = %agreement.agent_version, node, "the agent is ready");
                 self.channel.handshake_completed();
@@ -119,6 +118,16 @@ impl State {
             }
             Progress::Failed(error) => Err(refusal::handshake(&error, node)),
         }
+    }
+
+    /// Whether the one connection there was has ended here.
+    pub(crate) fn is_left(&self) -> bool {
+        self.streams.is_used_up() && self.streams.count() == 0
+    }
+
+    /// Whether its last words have arrived, or never will: the flag that ends the session would overtake them.
+    pub(crate) fn has_said_all(&self) -> bool {
+        self.channel.is_flushed() || self.used_at.elapsed() > LAST_WORDS
     }
 
     /// From the streams into the channel, as far as it has room. Whether anything went.
@@ -152,9 +161,5 @@ impl State {
     }
 }
 
-fn raw_session() -> Error {
-    Error::denied("the session document carries one connection alone, not several").with_hint(
-        "set document to AWS-StartPortForwardingSessionToRemoteHost, or to one of your own whose \
-         properties have type LocalPortForwarding",
-    )
-}
+/// How long the session of a connection that has ended here waits for the agent's receipts.
+const LAST_WORDS: Duration = Duration::from_secs(5);

@@ -5,6 +5,9 @@ use bytes::{Bytes, BytesMut};
 pub struct StreamId(pub(crate) u32);
 
 impl StreamId {
+    /// For the one connection of a [raw](crate::raw) session, which has no number. No stream has this one.
+    pub const ONLY: Self = Self(0);
+
     /// As on the wire.
     pub fn number(self) -> u32 {
         self.0

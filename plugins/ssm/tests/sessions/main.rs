@@ -9,6 +9,7 @@
 
 mod ends;
 mod pooling;
+mod raw;
 mod refusals;
 mod resuming;
 mod streams;
