@@ -1,0 +1,15 @@
+//! Both conversions held against PostgreSQL, which prints the same values in both forms.
+
+#![allow(
+    clippy::allow_attributes,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends by panicking"
+)]
+
+mod dates;
+mod floats;
+mod numbers;
+mod server;
+mod table;
