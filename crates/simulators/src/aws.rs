@@ -24,6 +24,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     certificates::Certificate,
+    data_api::DataApi,
     error::{Context as _, Error},
     sigv4::Credentials,
     ssm::SessionManager,
@@ -46,8 +47,8 @@ mod sso;
 mod sts;
 mod xml;
 
-/// STS, Secrets Manager, the Describe calls of RDS and EC2, Session Manager and the SSO portal on
-/// one loopback port, as strict as the real ones about who may call: every signature is verified,
+/// STS, Secrets Manager, the Describe calls of RDS and EC2, the Data API, Session Manager and the SSO
+/// portal on one loopback port, as strict as the real ones about who may call: every signature is verified,
 /// for this region and the right service, by a clock that tests can move.
 ///
 /// It serves plain HTTP, which `AWS_ENDPOINT_URL` allows, on a thread of its own. Dropping it closes
@@ -69,6 +70,7 @@ pub(crate) struct World {
     journal: Journal,
     faults: Faults,
     pub(crate) sessions: SessionManager,
+    pub(crate) data_api: DataApi,
     state: Mutex<State>,
 }
 
@@ -83,6 +85,17 @@ pub(crate) struct State {
 impl World {
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the cluster of this name has its Data API on; none if there is no such cluster.
+    pub(crate) fn data_api_enabled(&self, cluster: &str) -> Option<bool> {
+        let state = self.state();
+        state.fleet.clusters.iter().find(|it| it.name == cluster).map(|it| it.data_api)
+    }
+
+    /// The value labelled AWSCURRENT of the secret with this name or ARN.
+    pub(crate) fn current_secret(&self, id: &str) -> Option<String> {
+        self.state().vault.find(id)?.current().map(str::to_owned)
     }
 }
 
@@ -122,6 +135,7 @@ impl Aws {
         let clock = Clock::default();
         let world = Arc::new(World {
             sessions: SessionManager::new(clock.clone()),
+            data_api: DataApi::new(clock.clone()),
             clock,
             region: region.to_owned(),
             journal: Journal::default(),

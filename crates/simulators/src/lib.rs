@@ -20,6 +20,10 @@
 
 pub use aws::{Aws, Call, Clock, Cluster, Fault, Instance as DbInstance, Rotation, ServerlessV2};
 pub use certificates::{Authority, Certificate};
+pub use data_api::{
+    AbortedCommit, DataApi, DataApiCall, ErrorText, EscapeStrings, Leftovers, NullType, RowLimit,
+    Undecodable, Unknowns,
+};
 pub use error::Error;
 pub use fault_relay::{Counters, Direction, FaultRelay, NewConnections};
 pub use iam_database::{Answer, Builder as IamDatabaseBuilder, Flaw, IamDatabase, Login};
@@ -34,6 +38,7 @@ pub use ssm::{
 
 mod aws;
 mod certificates;
+mod data_api;
 mod error;
 mod fault_relay;
 mod iam_database;

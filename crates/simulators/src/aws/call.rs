@@ -63,6 +63,9 @@ fn meant(
 ) -> (String, String, Protocol) {
     let found =
         |service: &str, action: &str, protocol| (service.to_owned(), action.to_owned(), protocol);
+    if let ("POST", Some(action)) = (request.method.as_str(), data_api_action(&request.path)) {
+        return found("rds-data", action, Protocol::DataApi);
+    }
     match (request.method.as_str(), request.path.as_str()) {
         ("GET", "/federation/credentials") => {
             return found("sso", "GetRoleCredentials", Protocol::Rest);
@@ -86,6 +89,19 @@ fn meant(
         (Some(RDS_VERSION), _) | (None, "rds") => found("rds", action, Protocol::Query(RDS)),
         _ => found("", action, Protocol::Query(STS)),
     }
+}
+
+/// Source: the Amazon RDS Data Service API reference, each operation's request syntax.
+fn data_api_action(path: &str) -> Option<&'static str> {
+    Some(match path {
+        "/Execute" => "ExecuteStatement",
+        "/BatchExecute" => "BatchExecuteStatement",
+        "/BeginTransaction" => "BeginTransaction",
+        "/CommitTransaction" => "CommitTransaction",
+        "/RollbackTransaction" => "RollbackTransaction",
+        "/ExecuteSql" => "ExecuteSql",
+        _ => return None,
+    })
 }
 
 impl Parameters {

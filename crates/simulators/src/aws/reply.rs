@@ -24,6 +24,8 @@ pub(crate) enum Protocol {
     Json,
     /// JSON with the error's code in a header: the SSO portal.
     Rest,
+    /// As [`Self::Rest`], with more after the code in the header, and no code in the body.
+    DataApi,
     /// As OAuth 2 has it.
     OAuth,
 }
@@ -34,6 +36,8 @@ pub(crate) struct Failure {
     status: u16,
     code: Code,
     message: String,
+    /// What an error of the Data API tells besides.
+    members: Vec<(&'static str, Value)>,
 }
 
 #[derive(Clone, Debug)]
@@ -46,11 +50,19 @@ enum Code {
 
 impl Failure {
     pub(crate) fn new(status: u16, code: &str, message: &str) -> Self {
-        Self { status, code: Code::Plain(code.to_owned()), message: message.to_owned() }
+        let code = Code::Plain(code.to_owned());
+        Self { status, code, message: message.to_owned(), members: Vec::new() }
     }
 
     fn either(status: u16, query: &'static str, json: &'static str, message: &str) -> Self {
-        Self { status, code: Code::Either(query, json), message: message.to_owned() }
+        let code = Code::Either(query, json);
+        Self { status, code, message: message.to_owned(), members: Vec::new() }
+    }
+
+    /// Tells more.
+    pub(crate) fn with(mut self, name: &'static str, value: Value) -> Self {
+        self.members.push((name, value));
+        self
     }
 
     pub(crate) fn throttled() -> Self {
@@ -147,19 +159,32 @@ impl Protocol {
         if let Ok(id) = HeaderValue::from_str(request_id) {
             headers.insert("x-amzn-requestid", id);
         }
-        if let (Self::Rest | Self::OAuth, Err(failure)) = (self, answer)
-            && let Ok(code) = HeaderValue::from_str(failure.code(self))
+        if let Err(failure) = answer
+            && let Some(code) = self.error_type(failure)
         {
             headers.insert("x-amzn-errortype", code);
         }
         response
     }
 
+    /// The code in the header.
+    fn error_type(self, failure: &Failure) -> Option<HeaderValue> {
+        let code = failure.code(self);
+        match (self, &failure.code) {
+            // The service behind the front door adds its name.
+            (Self::DataApi, Code::Plain(_)) => {
+                HeaderValue::from_str(&format!("{code}:{DATA_API}")).ok()
+            }
+            (Self::DataApi | Self::Rest | Self::OAuth, _) => HeaderValue::from_str(code).ok(),
+            (Self::Query(_) | Self::Ec2 | Self::Json, _) => None,
+        }
+    }
+
     fn content_type(self) -> &'static str {
         match self {
             Self::Query(_) | Self::Ec2 => "text/xml",
             Self::Json => "application/x-amz-json-1.1",
-            Self::Rest | Self::OAuth => "application/json",
+            Self::Rest | Self::DataApi | Self::OAuth => "application/json",
         }
     }
 
@@ -197,6 +222,12 @@ impl Protocol {
             }
             Self::Json => json!({"__type": code, "Message": message}).to_string(),
             Self::Rest => json!({"__type": code, "message": message}).to_string(),
+            Self::DataApi => {
+                let message = Some(("message", json!(message))).filter(|_| !message.is_empty());
+                let members = message.into_iter().chain(failure.members.iter().cloned());
+                let members = members.map(|(name, value)| (name.to_owned(), value));
+                Value::Object(members.collect()).to_string()
+            }
             Self::OAuth => json!({"error": oauth(code), "error_description": message}).to_string(),
         }
     }
@@ -214,4 +245,5 @@ fn oauth(code: &str) -> String {
     snake
 }
 
+const DATA_API: &str = "http://internal.amazon.com/coral/com.amazon.rdsdataservice/";
 const EC2: &str = "http://ec2.amazonaws.com/doc/2016-11-15/";

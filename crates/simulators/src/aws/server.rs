@@ -28,7 +28,7 @@ use super::{
     secrets_manager, sso, sts,
 };
 use crate::{
-    sigv4,
+    data_api, sigv4,
     ssm::{api, websocket},
 };
 
@@ -100,10 +100,10 @@ async fn answer(
         Some(Fault::Drop) => return Err(io::ErrorKind::ConnectionAborted.into()),
         Some(Fault::Hang) => {
             released(hold).await;
-            dispatch(&incoming, world)
+            serve_call(&incoming, world).await
         }
         Some(fault) => Err(fault.failure().unwrap_or_else(Failure::internal)),
-        None => dispatch(&incoming, world),
+        None => serve_call(&incoming, world).await,
     };
     let code = answer.as_ref().err().map(|it| it.code(incoming.protocol).to_owned());
     world.journal.end(number, code);
@@ -152,6 +152,14 @@ async fn received(request: hyper::Request<Body>) -> Result<sigv4::Request, io::E
         headers: head.headers.iter().map(header).collect(),
         body: body.to_bytes().to_vec(),
     })
+}
+
+async fn serve_call(incoming: &Incoming, world: &World) -> Result<Success, Failure> {
+    if incoming.protocol != Protocol::DataApi {
+        return dispatch(incoming, world);
+    }
+    let caller = caller(incoming, world, &world.state(), world.clock.now())?;
+    data_api::call(incoming, &caller, world).await
 }
 
 fn dispatch(incoming: &Incoming, world: &World) -> Result<Success, Failure> {
@@ -214,7 +222,8 @@ fn caller(
     Ok(state.principals.authenticate(request, claim, (service, &world.region), times)?)
 }
 
-const BODY_LIMIT: usize = 1024 * 1024;
+/// More than any service takes: those that take less say so.
+const BODY_LIMIT: usize = 8 * 1024 * 1024;
 
 /// Seconds.
 const PRESIGNED_LIMIT: u64 = 900;

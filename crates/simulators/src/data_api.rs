@@ -1,0 +1,265 @@
+//! Simulated Data API of Aurora: SQL over HTTP, in front of a real PostgreSQL.
+//!
+//! It prepares statements and gets their results in binary form, as the real service seems to do
+//! with the library sqlx: what a parameter is declared to be, and much of what goes wrong, comes by
+//! itself. Where the real one makes mistakes, so does this one; where nobody has published what it
+//! does, there is a setting in [`Unknowns`].
+//!
+//! Sources: the Amazon RDS Data Service API reference (2018-08-01), the chapter on the Data API in
+//! the Aurora user guide, and error texts that users of the service have published.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use serde_json::Value;
+
+use call::{Backend, Task};
+pub use journal::DataApiCall;
+use refusal::{bad_request, internal, statement_timeout};
+use request::{Request, Timeout};
+use session::{Login, Pools, Session};
+use tokio::time::interval;
+use transaction::{End, Transaction, Transactions};
+pub use unknowns::{
+    AbortedCommit, ErrorText, EscapeStrings, Leftovers, NullType, RowLimit, Undecodable, Unknowns,
+};
+
+use crate::{
+    Aws, Clock, Postgres,
+    aws::{
+        ACCOUNT, World,
+        call::Incoming,
+        principal::Principal,
+        reply::{Failure, Success},
+    },
+};
+
+mod argument;
+mod call;
+mod column;
+mod decimal;
+mod field;
+mod journal;
+mod moment;
+mod placeholder;
+mod refusal;
+mod request;
+mod session;
+mod statement;
+mod transaction;
+mod type_name;
+mod unknowns;
+
+/// The handle by which tests watch and disturb the Data API; clones share the service.
+#[derive(Clone)]
+pub struct DataApi(Arc<Service>);
+
+struct Service {
+    clock: Clock,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    unknowns: Unknowns,
+    /// Where the clusters' databases are.
+    databases: HashMap<String, SocketAddr>,
+    pools: Pools,
+    transactions: Transactions,
+    journal: Vec<DataApiCall>,
+    resuming: u32,
+}
+
+impl Aws {
+    /// The control over the Data API.
+    pub fn data_api(&self) -> DataApi {
+        self.world().data_api.clone()
+    }
+}
+
+impl DataApi {
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self(Arc::new(Service { clock, state: Mutex::default() }))
+    }
+
+    /// Lets `postgres` be the writer of the cluster of this name, which has to have its Data API
+    /// on. The logins are those of secrets, as RDS keeps them: `{"username": …, "password": …}`.
+    pub fn attach(&self, cluster: &str, postgres: &Postgres) {
+        let address = postgres.address().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let address = SocketAddr::new(address, postgres.port());
+        self.0.state().databases.insert(cluster.to_owned(), address);
+    }
+
+    /// Changes what is not known of the real service.
+    pub fn suppose(&self, change: impl FnOnce(&mut Unknowns)) {
+        change(&mut self.0.state().unknowns);
+    }
+
+    /// Pauses the clusters: the next `calls` calls are told that the database is resuming.
+    pub fn pause(&self, calls: u32) {
+        self.0.state().resuming = calls;
+    }
+
+    /// Every call so far that was read, in the order they came.
+    pub fn calls(&self) -> Vec<DataApiCall> {
+        self.0.state().journal.clone()
+    }
+
+    /// How many transactions are open.
+    pub fn open_transactions(&self) -> usize {
+        self.0.state().transactions.count()
+    }
+}
+
+/// Serves a call.
+pub(crate) async fn call(
+    incoming: &Incoming,
+    caller: &Principal,
+    world: &World,
+) -> Result<Success, Failure> {
+    let request = Request::read(incoming)?;
+    let service = world.data_api.0.clone();
+    let number = service.begin(&incoming.action, &request);
+    let answer = match service.admit(&incoming.action, &request, (caller, world)) {
+        Ok(login) => service.perform(login, request).await,
+        Err(failure) => Err(failure),
+    };
+    let answer = answer.map(Success::Json);
+    service.finish(number, answer.as_ref().err());
+    answer
+}
+
+impl Service {
+    /// The login to the database that the request is for, if the caller may have it.
+    fn admit(
+        &self,
+        action: &str,
+        request: &Request,
+        (caller, world): (&Principal, &World),
+    ) -> Result<Login, Failure> {
+        caller.check(&format!("rds-data:{action}"), &request.resource)?;
+        let name = cluster(&request.resource, world)?;
+        caller.check("secretsmanager:GetSecretValue", &request.secret)?;
+        let (user, password) = secret(&request.secret, world)?;
+        let mut state = self.state();
+        if state.resuming > 0 {
+            state.resuming -= 1;
+            let message = "The Aurora DB instance is resuming after being auto-paused. Please \
+                           wait a few seconds and try again.";
+            return Err(Failure::new(400, "DatabaseResumingException", message));
+        }
+        let address = state.databases.get(&name).copied().ok_or_else(|| {
+            let message = format!("The cluster {name} has no writer instance.");
+            Failure::new(404, "DatabaseNotFoundException", &message)
+        })?;
+        let database = request.database.clone().unwrap_or_else(|| DATABASE.to_owned());
+        Ok(Login { address, user, password, database })
+    }
+
+    /// Performs it within the time there is for a call.
+    async fn perform(self: &Arc<Self>, login: Login, request: Request) -> Result<Value, Failure> {
+        let (timeout, backend) = (request.timeout(), Backend::default());
+        let service = self.clone();
+        let task = Task { service, login: login.clone(), request, backend: backend.clone() };
+        // On its own: a client that goes away does not stop a statement.
+        let mut performed = tokio::spawn(task.perform());
+        tokio::select! {
+            ended = &mut performed => return ended.unwrap_or_else(|_| Err(internal())),
+            () = self.clock_strikes(STATEMENT_LIMIT) => {}
+        }
+        if let (Timeout::Cancels, Some(id)) = (timeout, backend.id()) {
+            // It may have ended meanwhile, and its database too.
+            login.cancel(id).await.ok();
+            performed.await.ok();
+        }
+        Err(statement_timeout(backend.id()))
+    }
+
+    /// Waits by the simulated clock.
+    async fn clock_strikes(&self, after: Duration) {
+        let end = self.clock.now() + after.as_secs();
+        let mut ticks = interval(Duration::from_millis(20));
+        while self.clock.now() < end {
+            ticks.tick().await;
+        }
+    }
+
+    async fn transaction(&self, id: &str, request: &Request) -> Result<Arc<Transaction>, Failure> {
+        let found = self.state().transactions.find(id, request)?;
+        self.expire(&found).await;
+        self.state().transactions.find(id, request)
+    }
+
+    /// Ends it if it is idle and its time is over.
+    async fn expire(&self, transaction: &Transaction) {
+        let now = self.clock.now();
+        let Ok(mut held) = transaction.session.try_lock() else { return };
+        if !transaction.is_over(now) {
+            return;
+        }
+        self.state().transactions.end(&transaction.id, End::Expired);
+        if let Some(session) = held.take()
+            && session.command("ROLLBACK").await.is_ok()
+        {
+            self.give_back(session);
+        }
+    }
+
+    fn give_back(&self, session: Session) {
+        let mut state = self.state();
+        match state.unknowns.leftovers {
+            Leftovers::Stay => state.pools.put(session),
+            Leftovers::Discarded => drop(session),
+        }
+    }
+
+    fn unknowns(&self) -> Unknowns {
+        self.state().unknowns.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The name of the cluster, if it has its Data API on.
+fn cluster(resource: &str, world: &World) -> Result<String, Failure> {
+    let start = format!("arn:aws:rds:{}:{ACCOUNT}:cluster:", world.region);
+    let name = resource.strip_prefix(&start).ok_or_else(|| {
+        bad_request(&format!("The resource {resource} isn't a cluster in this region."))
+    })?;
+    match world.data_api_enabled(name) {
+        Some(true) => Ok(name.to_owned()),
+        Some(false) => {
+            let message = format!("HttpEndpoint is not enabled for resource {resource}");
+            Err(Failure::new(400, "HttpEndpointNotEnabledException", &message))
+        }
+        None => {
+            let message = format!("The cluster {name} isn't found.");
+            Err(Failure::new(404, "DatabaseNotFoundException", &message))
+        }
+    }
+}
+
+fn secret(id: &str, world: &World) -> Result<(String, String), Failure> {
+    let value = world.current_secret(id).ok_or_else(|| {
+        let message = "There was a problem with the Secrets Manager secret used with the \
+                       request: it isn't found.";
+        Failure::new(400, "SecretsErrorException", message)
+    })?;
+    let value: Value = serde_json::from_str(&value).unwrap_or_default();
+    let member = |name| value.get(name).and_then(Value::as_str).map(str::to_owned);
+    member("username").zip(member("password")).ok_or_else(|| {
+        let message = "The Secrets Manager secret used with the request isn't valid.";
+        Failure::new(400, "InvalidSecretException", message)
+    })
+}
+
+/// Source: the reference of `ExecuteStatement`.
+const STATEMENT_LIMIT: Duration = Duration::from_secs(45);
+/// Where a request leads that names no database.
+const DATABASE: &str = "postgres";
