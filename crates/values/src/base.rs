@@ -65,10 +65,11 @@ pub enum Base {
 }
 
 impl Base {
-    /// The forms of a type whose `pg_type.typsend` is this function: it finds those of a type that
-    /// an extension defines with a built-in function, and [`Self::TextOnly`] for all others.
-    pub fn of_send(function: &str) -> Self {
-        let found = BY_SEND.iter().find(|(name, _)| *name == function);
+    /// The forms of a type whose send function is this one: `pg_proc.prosrc` of `pg_type.typsend`, of
+    /// the language `internal`. It is the one of a built-in type even where an extension named the
+    /// function otherwise, as `citext` does. For all others it is [`Self::TextOnly`].
+    pub fn of_send(source: &str) -> Self {
+        let found = BY_SEND.iter().find(|(name, _)| *name == source);
         found.map_or(Self::TextOnly, |(_, base)| *base)
     }
 
@@ -134,7 +135,7 @@ type Codec = (
     fn(&mut Reader<'_>, &mut String) -> Result<(), Fault>,
 );
 
-/// Source: `pg_type.dat` in PostgreSQL's `src/include/catalog`.
+/// Source: `pg_type.dat` and `pg_proc.dat` in PostgreSQL's `src/include/catalog`.
 const BY_SEND: &[(&str, Base)] = &[
     ("bit_send", Base::Bit),
     ("boolsend", Base::Bool),
@@ -146,7 +147,6 @@ const BY_SEND: &[(&str, Base)] = &[
     ("cidr_send", Base::Cidr),
     ("cidsend", Base::Oid),
     ("circle_send", Base::Circle),
-    ("citextsend", Base::Text),
     ("cstring_send", Base::Text),
     ("date_send", Base::Date),
     ("float4send", Base::Float4),
@@ -193,7 +193,6 @@ const BY_SEND: &[(&str, Base)] = &[
     ("timetz_send", Base::TimeTz),
     ("tsquerysend", Base::TsQuery),
     ("tsvectorsend", Base::TsVector),
-    ("txid_snapshot_send", Base::Snapshot),
     ("unknownsend", Base::Text),
     ("uuid_send", Base::Uuid),
     ("varbit_send", Base::Bit),

@@ -8,8 +8,13 @@
     reason = "a test ends by panicking"
 )]
 
+mod containers;
 mod dates;
 mod floats;
+mod geometry;
+mod network;
 mod numbers;
+mod search;
 mod server;
 mod table;
+mod texts;

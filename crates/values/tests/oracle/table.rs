@@ -12,10 +12,11 @@ use crate::server::Server;
 /// Types from 10000 on have other OIDs in every cluster.
 const TYPES: &str = "SELECT t.oid, t.typname::text, t.typtype = 'r', t.typtype = 'm',
         t.typsend = 'array_send'::regproc,
-        coalesce(r.rngsubtype, m.rngtypid, t.typelem), t.typsend::text
+        coalesce(r.rngsubtype, m.rngtypid, t.typelem), coalesce(p.prosrc, '-')
     FROM pg_type t
     LEFT JOIN pg_range r ON r.rngtypid = t.oid
     LEFT JOIN pg_range m ON m.rngmultitypid = t.oid
+    LEFT JOIN pg_proc p ON p.oid = t.typsend
     WHERE t.oid < 10000 AND t.typrelid = 0
         AND NOT EXISTS (SELECT FROM pg_type e WHERE e.oid = t.typelem AND e.typrelid <> 0)
         AND (t.typtype <> 'p' OR t.oid IN (705, 2249, 2275, 2278, 2287))
