@@ -46,7 +46,15 @@ pub enum Class {
     CreateAs(CreateAs),
     /// Everything else that `PostgreSQL` has a command tag for.
     Utility(Utility),
-    /// Nothing that begins like a statement.
+    /// Begins as one of these does, and does not go on so: a syntax error. These are read here to their
+    /// end because a transport may answer them itself: transactions, settings, prepared statements,
+    /// cursors, `COPY`, notifications.
+    Malformed {
+        /// The byte where the token begins that does not belong there. The length of the text if it ends
+        /// too early.
+        at: usize,
+    },
+    /// Nothing that begins like a statement: `PostgreSQL` says what it thinks of it.
     Unknown,
 }
 

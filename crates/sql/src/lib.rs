@@ -6,8 +6,13 @@
 //! [`statements`] cuts a query string, [`Statement`] says the rest.
 
 pub mod class;
+mod classify;
+mod effect;
+mod literal;
 mod statement;
+mod tag;
 mod token;
+mod words;
 
 pub use class::Class;
 pub use statement::{Statement, statements};

@@ -2,7 +2,12 @@
 
 use std::ops::Range;
 
-use crate::token::{Backslashes, Token, TokenKind, tokens};
+use crate::{
+    class::{Class, Effect},
+    classify::classify,
+    effect::effect,
+    token::{Backslashes, Token, TokenKind, tokens},
+};
 
 /// One statement of a query string.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +89,16 @@ impl<'a> Statement<'a> {
         let tokens = self.tokens.iter().filter(inside).cloned().collect();
         let part = Self::of(self.text, span, tokens, self.backslashes)?;
         Some(Self { start: self.start + part.start, ..part })
+    }
+
+    /// What it does.
+    pub fn classify(&self) -> Class {
+        classify(self)
+    }
+
+    /// What running it twice would do, as far as its words say.
+    pub fn effect(&self) -> Effect {
+        effect(self, &self.classify())
     }
 
     /// The tokens that the grammar sees.

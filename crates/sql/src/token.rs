@@ -6,6 +6,8 @@ mod number;
 mod operator;
 mod quoted;
 
+pub(crate) use quoted::continuation;
+
 /// What a backslash in `'…'` is: the setting `standard_conforming_strings`.
 ///
 /// `E'…'` has escapes and `U&'…'` has none of this kind under both.
