@@ -12,7 +12,8 @@
 //!
 //! AWS is a model, for want of a real one to run: where it had to choose, it is the stricter.
 //!
-//! Start from [`Postgres`], [`Sshd`], [`FaultRelay`], [`Aws`], [`IamDatabase`] and [`SessionManager`];
+//! Start from [`Postgres`], [`Sshd`], [`FaultRelay`], [`Aws`], [`IamDatabase`],
+//! [`SessionManager`] and [`ConnectProxy`];
 //! [`Authority`] issues the certificates.
 //!
 //! Every blocking wait takes a limit or has a documented one. The `start` functions panic with a
@@ -20,6 +21,7 @@
 
 pub use aws::{Aws, Call, Clock, Cluster, Fault, Instance as DbInstance, Rotation, ServerlessV2};
 pub use certificates::{Authority, Certificate};
+pub use connect_proxy::ConnectProxy;
 pub use data_api::{
     AbortedCommit, DataApi, DataApiCall, ErrorText, EscapeStrings, Leftovers, NullType, RowLimit,
     Undecodable, Unknowns,
@@ -38,6 +40,7 @@ pub use ssm::{
 
 mod aws;
 mod certificates;
+mod connect_proxy;
 mod data_api;
 mod error;
 mod fault_relay;
