@@ -17,6 +17,7 @@ use rustix::process::Signal;
 use support::PATIENCE;
 use support::client::Wire;
 use support::pgferry::Pgferry;
+use support::plugin::library;
 use support::shared::Shared;
 use support::target::Target;
 use support::tool::limited;
@@ -129,6 +130,33 @@ fn a_session_that_is_over_ends_its_clients_with_the_reason() {
     assert!(fault.message.contains("keep_alive"), "{fault:?}");
     let mut next = Wire::open(pgferry.port("db")).expect("a new session");
     next.query("select 1").expect("an answer");
+}
+
+#[test]
+fn the_library_loaded_by_its_path_does_what_the_linked_in_one_does_and_shows_its_figures() {
+    let stage = Stage::new();
+    let path = format!("path = {:?}\nopen_ahead = false\n", library("ssm"));
+    let mut pgferry = stage.run(&stage.target(), &path);
+    let mut wire = Wire::open(pgferry.port("db")).expect("a session");
+    stage.sessions.close_websockets(1000, "Bye");
+    wire.query("select repeat('x', 100000)").expect("an answer");
+    let figure = |name: &str, labels: &str| {
+        pgferry.metric(&format!("pgferry_plugin_ssm_{name}{{instance=\"node\"{labels}}}"))
+    };
+    assert_eq!(figure("sessions", ""), Some(1.0));
+    assert_eq!(figure("session_starts_total", ",outcome=\"ok\""), Some(1.0));
+    assert_eq!(figure("session_starts_total", ",outcome=\"denied\""), Some(0.0));
+    assert_eq!(figure("websocket_losses_total", ""), Some(1.0));
+    assert_eq!(figure("session_resumes_total", ",outcome=\"ok\""), Some(1.0));
+    assert_eq!(figure("interruption_seconds_count", ""), Some(1.0));
+    assert!(figure("bytes_total", ",direction=\"rx\"").is_some_and(|bytes| bytes > 50_000.0));
+    let sha256 = "pgferry_plugin_info{name=\"ssm\",version=\"0.1.0\",abi=\"1.0\",sha256=\"";
+    let (_, metrics) = pgferry.admin("/metrics");
+    let info = metrics.lines().find_map(|line| line.strip_prefix(sha256));
+    assert!(info.is_some_and(|rest| !rest.starts_with('"')), "it was not loaded: {metrics}");
+    pgferry.process().signal(Signal::TERM).expect("it takes the signal");
+    assert!(stage.all_ended(), "{:?}", stage.sessions.sessions());
+    assert_eq!(stage.sessions.breaches(), []);
 }
 
 #[test]

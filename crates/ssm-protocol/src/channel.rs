@@ -12,6 +12,7 @@ use crate::message_type::MessageType;
 use crate::moment::Moment;
 use crate::outgoing::Outgoing;
 use crate::payload_type::PayloadType;
+use crate::tally::Tally;
 
 /// One session's data channel: every byte once and in order, over connections that come and go.
 ///
@@ -226,6 +227,22 @@ impl Channel {
     /// although the service answers pings, or its database does not read what we send. Nothing if no message waits.
     pub fn unheard_for(&self, now: Moment) -> Option<Duration> {
         self.outgoing.unheard_for(now.monotonic)
+    }
+
+    /// What it has carried so far, over all its WebSockets.
+    pub fn tally(&self) -> Tally {
+        Tally {
+            sent_bytes: self.outgoing.sent_bytes(),
+            received_bytes: self.incoming.received_bytes(),
+            repeated: self.outgoing.repeated(),
+            copies: self.incoming.copies(),
+        }
+    }
+
+    /// How long the latest receipt took of a message that was sent once: there, through the agent, and back. Nothing if
+    /// there was none since this was asked.
+    pub fn take_round_trip(&mut self) -> Option<Duration> {
+        self.outgoing.take_round_trip()
     }
 
     /// Whether the peer has everything that was written.

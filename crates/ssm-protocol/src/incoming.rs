@@ -30,6 +30,9 @@ pub(crate) struct Incoming {
     held_bytes: usize,
     /// By number: receipts for copies of one message are one receipt, so their number is bounded.
     receipts: BTreeMap<i64, Uuid>,
+    /// Of payload, copies left out.
+    received_bytes: u64,
+    copies: u64,
     limits: Limits,
 }
 
@@ -40,6 +43,8 @@ impl Incoming {
             held: BTreeMap::new(),
             held_bytes: 0,
             receipts: BTreeMap::new(),
+            received_bytes: 0,
+            copies: 0,
             limits,
         }
     }
@@ -51,11 +56,14 @@ impl Incoming {
             return;
         }
         let known = number < self.expected || self.held.contains_key(&number);
-        if !known {
+        if known {
+            self.copies += 1;
+        } else {
             if !self.fits(number, message.payload.len()) {
                 return;
             }
             self.held_bytes += message.payload.len();
+            self.received_bytes += message.payload.len() as u64;
             let AgentMessage { payload_type, payload, .. } = message;
             self.held.insert(number, Received { payload_type, payload });
         }
@@ -79,6 +87,14 @@ impl Incoming {
     pub(crate) fn take_receipt(&mut self, peer: Role) -> Option<Acknowledgement> {
         let (number, id) = self.receipts.pop_first()?;
         Some(Acknowledgement::new(&peer.stream_type(), id, number))
+    }
+
+    pub(crate) fn received_bytes(&self) -> u64 {
+        self.received_bytes
+    }
+
+    pub(crate) fn copies(&self) -> u64 {
+        self.copies
     }
 
     pub(crate) fn has_receipts(&self) -> bool {

@@ -27,6 +27,7 @@ mod payload_type;
 pub mod raw;
 mod rtt;
 pub mod smux;
+mod tally;
 mod version;
 
 pub use acknowledgement::Acknowledgement;
@@ -40,4 +41,5 @@ pub use message_type::MessageType;
 pub use moment::Moment;
 pub use open::OpenDataChannel;
 pub use payload_type::PayloadType;
+pub use tally::Tally;
 pub use version::{CLIENT_VERSION, NotFourNumbers, Version};

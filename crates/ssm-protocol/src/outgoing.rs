@@ -33,6 +33,9 @@ pub(crate) struct Outgoing {
     rtt: Rtt,
     paused_since: Option<Duration>,
     heard_at: Duration,
+    /// Of payload, repetitions left out.
+    sent_bytes: u64,
+    repeated: u64,
 }
 
 /// Before the handshake is complete, the agent acknowledges data and throws it away.
@@ -66,6 +69,8 @@ impl Outgoing {
             rtt: Rtt::new(),
             paused_since: None,
             heard_at: Duration::ZERO,
+            sent_bytes: 0,
+            repeated: 0,
         }
     }
 
@@ -134,6 +139,19 @@ impl Outgoing {
         Some(now.saturating_sub(oldest.sent_at.max(self.heard_at)))
     }
 
+    pub(crate) fn sent_bytes(&self) -> u64 {
+        self.sent_bytes
+    }
+
+    pub(crate) fn repeated(&self) -> u64 {
+        self.repeated
+    }
+
+    /// How long the latest receipt took, if there was one since this was asked.
+    pub(crate) fn take_round_trip(&mut self) -> Option<Duration> {
+        self.rtt.take_latest()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.unsent.is_empty() && self.control.is_empty() && self.unacknowledged.is_empty()
     }
@@ -184,6 +202,7 @@ impl Outgoing {
         message.repetitions = message.repetitions.saturating_add(1);
         message.due = now + self.rtt.timeout(message.repetitions);
         self.timers.insert((message.due, number));
+        self.repeated += 1;
         Some(message.frame.clone())
     }
 
@@ -195,6 +214,7 @@ impl Outgoing {
             let length = self.unsent.len().min(self.limits.payload_bytes.max(1));
             (PayloadType::Output, self.unsent.split_to(length).freeze())
         });
+        self.sent_bytes += payload.len() as u64;
         let number = self.next;
         self.next = self.next.saturating_add(1);
         let first_of_agent = self.role == Role::Agent && number == 0;

@@ -10,20 +10,33 @@ pub(crate) struct Rtt {
     smoothed: Duration,
     variation: Duration,
     timeout: Duration,
+    /// Not asked for yet.
+    latest: Option<Duration>,
 }
 
 impl Rtt {
     pub(crate) fn new() -> Self {
-        Self { smoothed: FIRST_RTT, variation: Duration::ZERO, timeout: FIRST_TIMEOUT }
+        Self {
+            smoothed: FIRST_RTT,
+            variation: Duration::ZERO,
+            timeout: FIRST_TIMEOUT,
+            latest: None,
+        }
     }
 
     /// A message that was sent once was acknowledged after `sample`.
     pub(crate) fn sample(&mut self, sample: Duration) {
+        self.latest = Some(sample);
         let sample = sample.min(LONGEST_SAMPLE);
         self.variation = self.variation * 3 / 4 + self.smoothed.abs_diff(sample) / 4;
         self.smoothed = self.smoothed * 7 / 8 + sample / 8;
         let timeout = self.smoothed + (self.variation * 4).max(GRANULARITY);
         self.timeout = timeout.min(LONGEST_TIMEOUT);
+    }
+
+    /// The latest sample, once.
+    pub(crate) fn take_latest(&mut self) -> Option<Duration> {
+        self.latest.take()
     }
 
     /// How long to wait for a message's acknowledgement, after so many repetitions of it.

@@ -4,7 +4,7 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::Uri;
-use percent_encoding::percent_decode_str;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use pgferry_transport_sdk::Error;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use zeroize::Zeroizing;
@@ -45,7 +45,8 @@ impl Proxy {
         let config = ProxyConfig::https(format!("http://{}:{}", self.host, self.port))
             .map_err(|_| Error::denied("the HTTPS proxy's address cannot be used"))?;
         Ok(match &self.login {
-            Some((user, password)) => config.with_basic_auth(user.as_str(), password.as_str()),
+            // The SDK makes a URL of them as they are, and reads that again.
+            Some((user, password)) => config.with_basic_auth(encoded(user), encoded(password)),
             None => config,
         })
     }
@@ -111,6 +112,10 @@ async fn read_status(socket: &mut (impl AsyncRead + Unpin)) -> std::io::Result<u
 
 fn decoded(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
 const LONGEST_HEAD: usize = 16 * 1024;

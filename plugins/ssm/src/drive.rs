@@ -6,12 +6,13 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
-use pgferry_ssm_protocol::Channel;
+use pgferry_ssm_protocol::{Channel, Tally};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use crate::dial::Socket;
 use crate::environment::Environment;
+use crate::figure::{Direction, Figure};
 use crate::line::{Line, Standing, Step};
 
 /// How a WebSocket's life ended.
@@ -36,11 +37,13 @@ pub(crate) async fn drive(
 ) -> Ended {
     let (sink, stream) = socket.split();
     let pulse = Pulse::new();
-    tokio::select! {
+    let ended = tokio::select! {
         ended = receive(stream, line, &pulse) => ended,
-        ended = send(sink, line, &pulse) => ended,
+        ended = send(sink, line, &pulse, environment) => ended,
         ended = watch(line, &pulse, idle_limit, environment) => ended,
-    }
+    };
+    count(line, environment);
+    ended
 }
 
 /// Sends what is left, tells the agent that it is the end, and closes.
@@ -88,7 +91,12 @@ async fn receive(mut stream: SplitStream<&mut Socket>, line: &Line, pulse: &Puls
     }
 }
 
-async fn send(mut sink: SplitSink<&mut Socket, Message>, line: &Line, pulse: &Pulse) -> Ended {
+async fn send(
+    mut sink: SplitSink<&mut Socket, Message>,
+    line: &Line,
+    pulse: &Pulse,
+    environment: &impl Environment,
+) -> Ended {
     let outcome: Result<std::convert::Infallible, tungstenite::Error> = async {
         loop {
             if pulse.wants_ping.swap(false, Ordering::AcqRel) {
@@ -98,6 +106,7 @@ async fn send(mut sink: SplitSink<&mut Socket, Message>, line: &Line, pulse: &Pu
                 Step::Send(frame) => sink.feed(Message::Binary(frame)).await?,
                 Step::Wait(until) => {
                     sink.flush().await?;
+                    count(line, environment);
                     tokio::select! {
                         () = line.work.notified() => {}
                         () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => {}
@@ -174,6 +183,9 @@ async fn watch(
             // Nobody listens for an answer.
             pulse.beat();
         }
+        if let Some(time) = line.take_round_trip() {
+            environment.record(Figure::RoundTrip, time.as_secs_f64());
+        }
         let slept = naps.one_since(environment.now());
         if slept || pinged_at.elapsed() >= PING_INTERVAL {
             pinged_at = Instant::now();
@@ -192,6 +204,21 @@ async fn watch(
         }
         if heard > PING_INTERVAL * 2 + TICK {
             return Ended::Lost(format!("nothing is heard from the service for {heard:.0?}"));
+        }
+    }
+}
+
+/// Records what the line has carried since it was asked last.
+fn count(line: &Line, environment: &impl Environment) {
+    let Tally { sent_bytes, received_bytes, repeated, copies } = line.take_tally();
+    for (figure, count) in [
+        (Figure::Bytes(Direction::Tx), sent_bytes),
+        (Figure::Bytes(Direction::Rx), received_bytes),
+        (Figure::Repetition(Direction::Tx), repeated),
+        (Figure::Repetition(Direction::Rx), copies),
+    ] {
+        if count > 0 {
+            environment.record(figure, f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
         }
     }
 }
@@ -224,3 +251,6 @@ const LEAST_WAIT: Duration = Duration::from_millis(20);
 const NAP: Duration = Duration::from_secs(30);
 const AFTER_SLEEP: Duration = Duration::from_secs(5);
 const GOODBYE_LIMIT: Duration = Duration::from_millis(700);
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,8 @@ use pgferry_transport_aws::Program;
 use pgferry_transport_sdk::{Error, State};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::figure::Figure;
+
 /// The services of the program that carries the tunnel. Its clones are the same program.
 pub trait Environment: Program {
     /// A connected socket to the service, or to what leads there.
@@ -25,6 +27,9 @@ pub trait Environment: Program {
 
     /// Reports that the sessions work, or that they don't and why.
     fn report(&self, state: State, text: &str);
+
+    /// Adds to a counter, sets a gauge, or observes a value.
+    fn record(&self, figure: Figure, value: f64);
 
     /// Runs a task that belongs to no single client and ends with the transport.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);

@@ -162,6 +162,14 @@ where
     let mut causes: Vec<String> = chain().map(ToString::to_string).collect();
     causes.dedup();
     let causes = quote(&causes.join(": "));
+    if causes.contains("proxy authorization required") {
+        return Error::denied("the HTTPS proxy wants a user and a password")
+            .with_hint("write them into HTTPS_PROXY: http://user:password@host:port");
+    }
+    if causes.contains("tunnel error") {
+        return Error::unreachable(format!("no way through the HTTPS proxy: {causes}"))
+            .with_hint("check HTTPS_PROXY, and have ssm and ssmmessages allowed in the proxy");
+    }
     Error::unreachable(format!("AWS is not reachable: {} ({region}): {causes}", action.name()))
         .with_hint("check the network, a VPN, and whether HTTPS_PROXY is needed")
 }

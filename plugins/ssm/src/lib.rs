@@ -14,16 +14,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pgferry_transport_sdk::{
-    Context, DialStream, Error, Flags, Host, Purpose, State, Stream, Target, Transport,
-    export_transport,
+    Context, Error, Flags, Host, Purpose, Stream, Target, Transport, export_transport,
 };
 
+use crate::carrier::Carrier;
 use crate::config::Config;
-use crate::environment::Environment;
 use crate::pool::{Kind, Order, Pool};
 
 mod backoff;
 mod call;
+mod carrier;
 pub mod carry;
 pub mod config;
 pub mod destination;
@@ -31,6 +31,7 @@ mod dial;
 mod drive;
 pub mod environment;
 mod failure;
+pub mod figure;
 mod lane;
 mod line;
 pub mod pool;
@@ -44,7 +45,7 @@ pub mod target;
 /// One managed node as a transport.
 pub struct Ssm {
     config: Config,
-    pool: Arc<Pool<Host>>,
+    pool: Arc<Pool<Carrier>>,
     idle_timeout: Option<Duration>,
 }
 
@@ -56,7 +57,7 @@ impl Transport for Ssm {
 
     fn create(config: Config, host: Host) -> Result<Self, Error> {
         let idle_timeout = config.idle_timeout.map(|limit| limit.0);
-        Ok(Self { pool: Pool::new(config.clone(), host)?, config, idle_timeout })
+        Ok(Self { pool: Pool::new(config.clone(), Carrier::new(host))?, config, idle_timeout })
     }
 
     async fn open(self: &Arc<Self>, target: Target, cx: Context) -> Result<Stream, Error> {
@@ -86,22 +87,6 @@ impl Transport for Ssm {
 }
 
 export_transport!(Ssm, "ssm");
-
-impl Environment for Host {
-    type Socket = DialStream;
-
-    async fn dial(&self, host: &str, port: u16, limit: Duration) -> Result<DialStream, Error> {
-        self.dial(host, port, limit).await
-    }
-
-    fn report(&self, state: State, text: &str) {
-        self.state(state, text);
-    }
-
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.spawn(task);
-    }
-}
 
 /// A session that is younger has just looked the database's name up.
 const RENEW_AFTER: Duration = Duration::from_secs(5);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pgferry_ssm_protocol::smux::{End, Inbound, StreamId};
-use pgferry_ssm_protocol::{Event, Flag, Limits, Moment, PayloadType};
+use pgferry_ssm_protocol::{Event, Flag, Limits, Moment, PayloadType, Tally};
 use pgferry_transport_sdk::Error;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -188,6 +188,19 @@ impl Line {
     /// How long the service has wanted no data.
     pub(crate) fn paused_for(&self) -> Option<Duration> {
         self.state().channel.paused_for(self.now())
+    }
+
+    /// What it has carried since this was asked last.
+    pub(crate) fn take_tally(&self) -> Tally {
+        let mut state = self.state();
+        let tally = state.channel.tally();
+        let earlier = std::mem::replace(&mut state.told, tally);
+        tally.since(earlier)
+    }
+
+    /// How long the latest receipt took, if there was one since this was asked last.
+    pub(crate) fn take_round_trip(&self) -> Option<Duration> {
+        self.state().channel.take_round_trip()
     }
 
     /// Takes a frame of the WebSocket.

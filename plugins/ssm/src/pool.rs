@@ -12,6 +12,7 @@ use crate::carry::Connection;
 use crate::config::Config;
 use crate::destination::Destination;
 use crate::environment::Environment;
+use crate::figure::{Figure, Start};
 use crate::lane::Lane;
 use crate::refusal;
 use crate::service::Service;
@@ -225,6 +226,7 @@ impl<E: Environment> Pool<E> {
         self.environment.spawn(async move {
             let _alive = alive;
             let started = Box::pin(pool.try_start(&order)).await;
+            pool.environment.record(Figure::Start(Start::of(&started)), 1.0);
             if let Err(error) = &started {
                 pool.environment.report(State::Down, error.message());
                 tracing::debug!(%error, "no session");
@@ -266,6 +268,7 @@ impl<E: Environment> Pool<E> {
         }
         ready?;
         table.sessions.entry(order.to.clone()).or_default().push(session.clone());
+        self.count(&table);
         drop(table);
         let text = format!("session {} on {} is open", session.id, session.line.node);
         self.environment.report(State::Up, &text);
@@ -287,6 +290,14 @@ impl<E: Environment> Pool<E> {
         }
         table.sessions.retain(|_, sessions| !sessions.is_empty());
         table.starting.retain(|_, attempts| !attempts.is_empty());
+        self.count(&table);
+    }
+
+    /// Under the lock, so that the last count that is recorded is the right one.
+    fn count(&self, table: &Table) {
+        let open: usize = table.sessions.values().map(Vec::len).sum();
+        self.environment
+            .record(Figure::Sessions, f64::from(u32::try_from(open).unwrap_or(u32::MAX)));
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {

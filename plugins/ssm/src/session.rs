@@ -14,6 +14,7 @@ use crate::destination::Destination;
 use crate::dial::Socket;
 use crate::drive::{Ended, drive, say_goodbye};
 use crate::environment::Environment;
+use crate::figure::{Figure, Resume};
 use crate::line::{Line, Standing, Terms};
 use crate::refusal;
 use crate::service::{Service, random_uuid};
@@ -115,6 +116,8 @@ impl<E: Environment> Keeper<E> {
                 Ended::Unused => break "no connection used it".to_owned(),
                 Ended::Lost(reason) => {
                     line.disconnected(&reason);
+                    self.record(Figure::Loss, 1.0);
+                    let lost_at = Instant::now();
                     match self.resume(&reason).await {
                         Ok(socket) => self.socket = socket,
                         Err(error) => {
@@ -123,6 +126,7 @@ impl<E: Environment> Keeper<E> {
                         }
                     }
                     line.connected();
+                    self.record(Figure::Interruption, lost_at.elapsed().as_secs_f64());
                     tracing::info!(%session, "session resumed");
                     self.service.environment.report(State::Up, "session resumed");
                 }
@@ -155,8 +159,14 @@ impl<E: Environment> Keeper<E> {
         loop {
             let resuming = self.service.resume(&self.session.id, &self.url, self.client_id);
             match Box::pin(resuming).await {
-                Ok(Some(socket)) => return Ok(socket),
-                Ok(None) => return Err(refusal::gone()),
+                Ok(Some(socket)) => {
+                    self.record(Figure::Resume(Resume::Ok), 1.0);
+                    return Ok(socket);
+                }
+                Ok(None) => {
+                    self.record(Figure::Resume(Resume::Gone), 1.0);
+                    return Err(refusal::gone());
+                }
                 Err(error) => {
                     tracing::debug!(session = %self.session.id, %error, "not resumed yet");
                     error.message().clone_into(&mut reason);
@@ -164,10 +174,15 @@ impl<E: Environment> Keeper<E> {
             }
             let wait = backoff.wait(rand::random());
             if Instant::now() + wait >= until {
+                self.record(Figure::Resume(Resume::GivenUp), 1.0);
                 return Err(refusal::lost(&reason));
             }
             sleep(wait).await;
         }
+    }
+
+    fn record(&self, figure: Figure, value: f64) {
+        self.service.environment.record(figure, value);
     }
 
     /// Waits until nobody needs the session.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::{Buf as _, Bytes};
 use pgferry_ssm_protocol::smux::{self, StreamId};
 use pgferry_ssm_protocol::{
-    Channel, Flag, Handshake, Mode, Moment, PayloadType, Progress, Received, Role,
+    Channel, Flag, Handshake, Mode, Moment, PayloadType, Progress, Received, Role, Tally,
 };
 use pgferry_transport_sdk::Error;
 use tokio::time::Instant;
@@ -30,6 +30,8 @@ pub(crate) struct State {
     pub(crate) broken: Option<String>,
     pub(crate) retired: bool,
     pub(crate) used_at: Instant,
+    /// Of the channel's tally, what has been told already.
+    pub(crate) told: Tally,
 }
 
 impl State {
@@ -45,6 +47,7 @@ impl State {
             broken: None,
             retired: false,
             used_at: Instant::now(),
+            told: Tally::default(),
         }
     }
 

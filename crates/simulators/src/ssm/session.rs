@@ -212,6 +212,8 @@ impl Session {
         for message in state.towards_agent.pass(message, disorder) {
             self.uplink.try_send(message).ok();
         }
+        drop(state);
+        self.conditions.news.tell();
     }
 
     /// From the agent towards the client.

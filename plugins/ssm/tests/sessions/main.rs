@@ -7,8 +7,12 @@
     reason = "a test ends by panicking"
 )]
 
+mod account;
 mod ends;
+mod idle;
+mod measuring;
 mod pooling;
+mod proxy;
 mod raw;
 mod refusals;
 mod resuming;

@@ -1,15 +1,18 @@
 //! The program around the transport, the simulated AWS and a database, as the tests need them.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
+use pgferry_simulators::sigv4::Credentials;
 use pgferry_simulators::{Aws, ManagedInstance, SessionManager, SessionRecord};
 use pgferry_transport_aws::Program;
 use pgferry_transport_sdk::{Error, State};
 use pgferry_transport_ssm::config::Config;
 use pgferry_transport_ssm::destination::Destination;
 use pgferry_transport_ssm::environment::Environment;
+use pgferry_transport_ssm::figure::Figure;
 use pgferry_transport_ssm::pool::{Kind, Order, Pool};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
@@ -29,12 +32,23 @@ pub(crate) struct World {
     /// Instead of the simulated AWS's own plain port.
     pub(crate) endpoint: Option<String>,
     pub(crate) ca_bundle: Option<String>,
+    pub(crate) https_proxy: Option<String>,
+    ledger: Arc<Mutex<Ledger>>,
+}
+
+/// What the program hands out, and what it was told.
+struct Ledger {
+    keys: Credentials,
+    /// When they end, as the program says it.
+    ends: Option<String>,
+    asked: usize,
+    figures: HashMap<Figure, f64>,
 }
 
 /// The environment that is handed to the transport.
 #[derive(Clone)]
 pub(crate) struct Here {
-    credentials: Arc<str>,
+    ledger: Arc<Mutex<Ledger>>,
     config: Arc<str>,
 }
 
@@ -51,7 +65,10 @@ impl World {
         aws.add_managed_instance(ManagedInstance::new(NODE).name("bastion").tag("role", "bastion"));
         let sessions = aws.session_manager();
         sessions.names(&[("db.internal", echo().await)]);
-        Self { aws, sessions, endpoint: None, ca_bundle: None }
+        let keys = aws.credentials().clone();
+        let ledger = Ledger { keys, ends: None, asked: 0, figures: HashMap::new() };
+        let ledger = Arc::new(Mutex::new(ledger));
+        Self { aws, sessions, endpoint: None, ca_bundle: None, https_proxy: None, ledger }
     }
 
     pub(crate) fn pool(&self, config: &str) -> Arc<Pool<Here>> {
@@ -65,20 +82,41 @@ impl World {
     }
 
     fn here(&self) -> Here {
-        let keys = self.aws.credentials();
-        let credentials = serde_json::json!({
-            "Version": 1,
-            "AccessKeyId": keys.access_key_id,
-            "SecretAccessKey": keys.secret_access_key,
-            "SessionToken": keys.session_token,
-        });
         let endpoint = self.endpoint.clone().unwrap_or_else(|| self.aws.endpoint_url());
         let config = serde_json::json!({
             "region": self.aws.region(),
             "endpoint_url": endpoint,
             "ca_bundle": self.ca_bundle,
+            "https_proxy": self.https_proxy,
         });
-        Here { credentials: credentials.to_string().into(), config: config.to_string().into() }
+        Here { ledger: Arc::clone(&self.ledger), config: config.to_string().into() }
+    }
+
+    /// The credentials that the program has from now on, and when it says that they end.
+    pub(crate) fn hand_out(&self, keys: &Credentials, ends: Option<String>) {
+        let mut ledger = self.ledger();
+        ledger.keys = keys.clone();
+        ledger.ends = ends;
+    }
+
+    /// How often the program was asked for credentials.
+    pub(crate) fn asked(&self) -> usize {
+        self.ledger().asked
+    }
+
+    /// What a figure has come to: the sum of a counter or of a histogram's values, the last value of a gauge.
+    pub(crate) fn figure(&self, figure: Figure) -> f64 {
+        self.ledger().figures.get(&figure).copied().unwrap_or_default()
+    }
+
+    /// Holds that a figure has come to this whole number.
+    pub(crate) fn counts(&self, figure: Figure, count: u32) {
+        let seen = self.figure(figure);
+        assert!(seen.total_cmp(&f64::from(count)).is_eq(), "{figure:?} is {seen}, not {count}");
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().expect("no panic")
     }
 
     /// Waits until the sessions are as `condition` wants them.
@@ -178,14 +216,30 @@ pub(crate) fn nobody() -> SocketAddr {
     address
 }
 
+impl Here {
+    /// As a credential process writes them.
+    fn credentials(&self) -> String {
+        let mut ledger = self.ledger.lock().expect("no panic");
+        ledger.asked += 1;
+        let Ledger { keys, ends, .. } = &*ledger;
+        let credentials = serde_json::json!({
+            "Version": 1,
+            "AccessKeyId": keys.access_key_id,
+            "SecretAccessKey": keys.secret_access_key,
+            "SessionToken": keys.session_token,
+            "Expiration": ends,
+        });
+        credentials.to_string()
+    }
+}
+
 impl Program for Here {
     async fn secret(&self, name: &str) -> Result<Zeroizing<String>, Error> {
-        let value = match name {
-            "aws:credentials" => &self.credentials,
-            "aws:config" => &self.config,
-            other => return Err(Error::denied(format!("{other} is not granted"))),
-        };
-        Ok(Zeroizing::new(value.as_ref().to_owned()))
+        match name {
+            "aws:credentials" => Ok(Zeroizing::new(self.credentials())),
+            "aws:config" => Ok(Zeroizing::new(self.config.as_ref().to_owned())),
+            other => Err(Error::denied(format!("{other} is not granted"))),
+        }
     }
 
     fn now(&self) -> SystemTime {
@@ -203,6 +257,12 @@ impl Environment for Here {
     }
 
     fn report(&self, _: State, _: &str) {}
+
+    fn record(&self, figure: Figure, value: f64) {
+        let mut ledger = self.ledger.lock().expect("no panic");
+        let sum = ledger.figures.entry(figure).or_default();
+        *sum = if figure == Figure::Sessions { value } else { *sum + value };
+    }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         drop(tokio::spawn(task));
