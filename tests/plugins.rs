@@ -94,6 +94,20 @@ fn the_ssh_plugin_passes_every_check_that_ssh_allows() {
 }
 
 #[test]
+fn the_ssm_plugin_passes_every_check_that_needs_no_account() {
+    let config = r#"{"instance": "i-0123456789abcdef0"}"#;
+    let (output, shown) = check(&library("ssm"), config);
+    assert_eq!(output.status.code(), Some(0), "{shown:#}");
+    assert_eq!(shown["failed"], 0);
+    for number in [1, 2, 3, 5, 6, 9, 19, 20, 21] {
+        assert_eq!(outcome(&shown, number).0, "pass", "{number}: {shown:#}");
+    }
+    let (echo, why) = outcome(&shown, 8);
+    assert_eq!(echo, "skip", "{shown:#}");
+    assert!(why.contains("\"aws:config\" is not granted"), "{why}");
+}
+
+#[test]
 fn a_plugin_that_crashes_fails_the_check_in_which_it_did() {
     let directory = tempfile::tempdir().unwrap();
     let source = directory.path().join("crash.c");

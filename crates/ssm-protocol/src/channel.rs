@@ -229,7 +229,7 @@ impl Channel {
         self.outgoing.unheard_for(now.monotonic)
     }
 
-    /// What it has carried so far, over all its WebSockets.
+    /// What it has carried so far, over all its `WebSocket`s.
     pub fn tally(&self) -> Tally {
         Tally {
             sent_bytes: self.outgoing.sent_bytes(),

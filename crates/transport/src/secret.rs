@@ -118,8 +118,7 @@ impl Secrets {
         Failure::new(
             Status::Denied,
             format!(
-                "the secret \"{name}\" is not granted to the transport {}; grant it with {grant} in \
-                 its configuration",
+                "the secret \"{name}\" {UNGRANTED} {}; grant it with {grant} in its configuration",
                 self.instance
             ),
         )
@@ -220,6 +219,9 @@ fn name(request: &str) -> &str {
 const AWS: &str = "aws:";
 
 const LONGEST: u64 = 1024 * 1024;
+
+/// Of every secret that the configuration withholds.
+pub(crate) const UNGRANTED: &str = "is not granted to the transport";
 
 #[cfg(test)]
 mod tests {
