@@ -9,11 +9,15 @@ pub mod class;
 mod classify;
 mod effect;
 mod literal;
+mod position;
+mod rewrite;
 mod statement;
 mod tag;
 mod token;
 mod words;
 
 pub use class::Class;
+pub use position::PositionMap;
+pub use rewrite::{Binding, Bound, ParameterUse, Plan, Rewritten, TooLong};
 pub use statement::{Statement, statements};
 pub use token::{Backslashes, Quoting, Token, TokenKind, Tokens, tokens};

@@ -172,6 +172,18 @@ fn unicode(text: &str) -> Option<String> {
     high.is_none().then_some(value)
 }
 
+/// `text` as a string constant that reads the same under either setting of
+/// `standard_conforming_strings`, and for a reader who does not know which of both it is: no quote in it
+/// follows a backslash that escapes it.
+pub(crate) fn quoted(text: &str) -> String {
+    let quotes = text.replace('\'', "''");
+    if text.contains('\\') {
+        format!("E'{}'", quotes.replace('\\', "\\\\"))
+    } else {
+        format!("'{quotes}'")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,5 +222,12 @@ mod tests {
         assert_eq!(value("U&\"\\00e9\"").as_deref(), Some("é"));
         assert_eq!(value(&"é".repeat(40)).unwrap(), "é".repeat(31));
         assert_eq!(value("\"\""), None);
+    }
+
+    #[test]
+    fn what_is_quoted_reads_as_it_was() {
+        for text in ["", "it's", "a\\", "\\'", "'\\\\'"] {
+            assert_eq!(value(&quoted(text)).as_deref(), Some(text));
+        }
     }
 }

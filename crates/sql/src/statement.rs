@@ -14,6 +14,8 @@ use crate::{
 pub struct Statement<'a> {
     text: &'a str,
     start: usize,
+    /// Characters of the query string before it.
+    before: usize,
     tokens: Vec<Token>,
     backslashes: Backslashes,
 }
@@ -28,37 +30,43 @@ pub struct Statement<'a> {
 /// Source: `src/fe_utils/psqlscan.l`, which cuts the same way.
 pub fn statements(sql: &str, backslashes: Backslashes) -> Vec<Statement<'_>> {
     let mut found = Vec::new();
-    let (mut start, mut own, mut body) = (0, Vec::new(), Nesting::default());
+    let (mut own, mut nesting) = (Vec::new(), Nesting::default());
     for token in tokens(sql, backslashes) {
-        if token.kind == TokenKind::Symbol(';') && !body.is_open() {
-            found.extend(Statement::of(sql, start..token.span.start, own, backslashes));
-            (start, own, body) = (token.span.end, Vec::new(), Nesting::default());
+        if token.kind == TokenKind::Symbol(';') && !nesting.is_open() {
+            found.extend(Statement::of(sql, own, backslashes));
+            (own, nesting) = (Vec::new(), Nesting::default());
         } else {
-            body.follow(&token, sql, &own);
+            nesting.follow(&token, sql, &own);
             own.push(token);
         }
     }
-    found.extend(Statement::of(sql, start..sql.len(), own, backslashes));
+    found.extend(Statement::of(sql, own, backslashes));
+    count_characters(sql, &mut found);
     found
+}
+
+/// Says of each statement how many characters are before it.
+fn count_characters(sql: &str, statements: &mut [Statement<'_>]) {
+    let (mut byte, mut characters) = (0, 0);
+    for statement in statements {
+        characters += sql.get(byte..statement.start).unwrap_or_default().chars().count();
+        byte = statement.start;
+        statement.before = characters;
+    }
 }
 
 impl<'a> Statement<'a> {
     /// None if there are only comments. `tokens` count from the beginning of `sql`.
-    fn of(
-        sql: &'a str,
-        span: Range<usize>,
-        mut tokens: Vec<Token>,
-        backslashes: Backslashes,
-    ) -> Option<Self> {
+    fn of(sql: &'a str, mut tokens: Vec<Token>, backslashes: Backslashes) -> Option<Self> {
         if tokens.iter().all(Token::is_comment) {
             return None;
         }
-        let start = tokens.first().map_or(span.start, |token| token.span.start);
-        let end = tokens.last().map_or(span.end, |token| token.span.end);
+        let start = tokens.first()?.span.start;
+        let end = tokens.last()?.span.end;
         for token in &mut tokens {
             token.span = token.span.start - start..token.span.end - start;
         }
-        Some(Self { text: sql.get(start..end)?, start, tokens, backslashes })
+        Some(Self { text: sql.get(start..end)?, start, before: 0, tokens, backslashes })
     }
 
     /// Its text without the semicolon, and with the comments before, in and behind it: they may be
@@ -71,6 +79,11 @@ impl<'a> Statement<'a> {
     /// that.
     pub fn span(&self) -> Range<usize> {
         self.start..self.start + self.text.len()
+    }
+
+    /// How many characters of the query string are before it: what positions of PostgreSQL count.
+    pub fn characters_before(&self) -> usize {
+        self.before
     }
 
     /// Its tokens, comments among them. Their spans count from the beginning of [`Self::text`].
@@ -87,8 +100,9 @@ impl<'a> Statement<'a> {
     pub fn part(&self, span: Range<usize>) -> Option<Self> {
         let inside = |token: &&Token| span.start <= token.span.start && token.span.end <= span.end;
         let tokens = self.tokens.iter().filter(inside).cloned().collect();
-        let part = Self::of(self.text, span, tokens, self.backslashes)?;
-        Some(Self { start: self.start + part.start, ..part })
+        let part = Self::of(self.text, tokens, self.backslashes)?;
+        let before = self.text.get(..part.start)?.chars().count();
+        Some(Self { start: self.start + part.start, before: self.before + before, ..part })
     }
 
     /// What it does.
