@@ -1,7 +1,7 @@
 # Everything a contributor or a curious visitor runs. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo bench test test-conformance test-matrix fuzz fmt fmt-check lint doc deny ci tools
+.PHONY: help demo bench test soak test-conformance test-matrix fuzz fmt fmt-check lint doc deny ci tools
 
 CARGO ?= cargo
 
@@ -18,6 +18,9 @@ bench: ## Measure pgferry beside a direct connection and its peers
 
 test: tools ## Run all tests, as root or as an ordinary user
 	$(CARGO) test --workspace
+
+soak: ## Cut the data channels of ssm sessions a thousand times under load
+	$(CARGO) test --workspace --test ssm_sessions -- --ignored
 
 test-matrix: ## Run the tests that need PostgreSQL with its versions 14 to 18
 	@scripts/test-matrix.sh

@@ -31,6 +31,10 @@ pub struct Channel {
     outgoing: Outgoing,
     /// Of receipts, which are never repeated and need no names that last.
     ids: MessageIds,
+    /// When the agent last gave a sign of life, or this connection began.
+    signs_at: Duration,
+    /// How many signs of life there were.
+    signs: u64,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -59,10 +63,16 @@ pub struct Limits {
     pub unsent_bytes: usize,
     /// Messages without a receipt; beyond, data waits. What the pace sends in a round trip is what can be used.
     pub unacknowledged_messages: usize,
-    /// Messages that came too early, or that nobody has taken.
+    /// Messages that nobody has taken: beyond, the connection is [not read](Channel::wants_frames).
     pub held_messages: usize,
-    /// The same in bytes of payload. One message more is taken if it is the missing one.
+    /// The same in bytes of payload.
     pub held_bytes: usize,
+    /// Messages that are kept at all, most of which wait for one that is missing. The agent repeats at best ten messages a
+    /// second and goes on sending meanwhile: what does not fit has to be repeated as well. One more is taken
+    /// if it is the missing one.
+    pub gap_messages: usize,
+    /// The same in bytes of payload.
+    pub gap_bytes: usize,
 }
 
 impl Default for Limits {
@@ -74,6 +84,8 @@ impl Default for Limits {
             unacknowledged_messages: 2048,
             held_messages: 10_000,
             held_bytes: 4 * 1024 * 1024,
+            gap_messages: 40_000,
+            gap_bytes: 32 * 1024 * 1024,
         }
     }
 }
@@ -103,14 +115,17 @@ impl Channel {
     pub fn new(role: Role, limits: Limits, seed: Uuid) -> Self {
         let mut ids = MessageIds::new(seed);
         let outgoing = Outgoing::new(role, limits, MessageIds::new(ids.draw()));
-        Self { role, link: Link::Down, incoming: Incoming::new(limits), outgoing, ids }
+        let (incoming, signs_at) = (Incoming::new(limits), Duration::ZERO);
+        Self { role, link: Link::Down, incoming, outgoing, ids, signs_at, signs: 0 }
     }
 
     /// A WebSocket is open, and its first message is sent. On every one but the first, everything that has no receipt goes
-    /// again.
+    /// again, and so do the last receipts.
     pub fn connected(&mut self, now: Moment) {
         self.link = Link::Up;
+        self.incoming.resume();
         self.outgoing.resume(now.monotonic);
+        self.signs_at = now.monotonic;
     }
 
     /// The WebSocket is gone. Until there is another, data is taken as far as there is room, and nothing is sent.
@@ -130,7 +145,7 @@ impl Channel {
     pub fn on_frame(&mut self, frame: &Bytes, now: Moment) -> Result<Event, MessageError> {
         let message = AgentMessage::decode(frame)?;
         if message.message_type == self.role.peer().stream_type() {
-            self.outgoing.unpause();
+            self.on_sign_of_life(now);
             self.incoming.on_message(message);
             return Ok(Event::Stream);
         }
@@ -138,7 +153,7 @@ impl Channel {
             MessageType::Acknowledge => {
                 let receipt = Acknowledgement::decode(&message.payload)
                     .map_err(|_| MessageError::Acknowledgement)?;
-                self.outgoing.unpause();
+                self.on_sign_of_life(now);
                 let number = receipt.acknowledged_message_sequence_number;
                 self.outgoing.acknowledge(number, now.monotonic);
                 Event::Acknowledged
@@ -157,6 +172,12 @@ impl Channel {
             | MessageType::AgentSessionState
             | MessageType::Other(_)) => Event::Ignored(other),
         })
+    }
+
+    fn on_sign_of_life(&mut self, now: Moment) {
+        self.outgoing.unpause();
+        self.signs_at = now.monotonic;
+        self.signs += 1;
     }
 
     /// The peer's next message in order.
@@ -243,6 +264,18 @@ impl Channel {
     /// there was none since this was asked.
     pub fn take_round_trip(&mut self) -> Option<Duration> {
         self.outgoing.take_round_trip()
+    }
+
+    /// How long the agent has given no sign of life on this WebSocket, while messages wait for receipts: neither a receipt
+    /// nor a message, copies included. Nothing if no message waits: then there is nothing it would have to say.
+    pub fn silent_for(&self, now: Moment) -> Option<Duration> {
+        let waiting = self.outgoing.oldest_sent_at()?;
+        Some(now.monotonic.saturating_sub(waiting.max(self.signs_at)))
+    }
+
+    /// How many signs of life the agent has given, over all `WebSocket`s.
+    pub fn signs_of_life(&self) -> u64 {
+        self.signs
     }
 
     /// Whether the peer has everything that was written.

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use uuid::Uuid;
@@ -22,7 +22,8 @@ pub struct Received {
 ///
 /// One store holds both what came too early and what nobody has taken yet. What does not fit is dropped without
 /// a receipt, so that the peer keeps it and sends it again. Everything else gets one, however often it comes: a peer
-/// whose receipt was lost repeats that message, and no other, until it has one.
+/// whose receipt was lost repeats that message, and no other, until it has one. For the same reason the last receipts go
+/// again on a new connection: those that the old one lost would cost a tenth of a second each, one after the other.
 #[derive(Debug)]
 pub(crate) struct Incoming {
     expected: i64,
@@ -33,6 +34,8 @@ pub(crate) struct Incoming {
     /// Of payload, copies left out.
     received_bytes: u64,
     copies: u64,
+    /// The last receipts that were sent: nobody says whether they arrived.
+    given: VecDeque<(i64, Uuid)>,
     limits: Limits,
 }
 
@@ -45,6 +48,7 @@ impl Incoming {
             receipts: BTreeMap::new(),
             received_bytes: 0,
             copies: 0,
+            given: VecDeque::new(),
             limits,
         }
     }
@@ -52,7 +56,7 @@ impl Incoming {
     pub(crate) fn on_message(&mut self, message: AgentMessage) {
         let number = message.sequence_number;
         // Only for a peer that floods us while nothing can be sent. It repeats what it has no receipt for.
-        if self.receipts.len() >= self.limits.held_messages.saturating_mul(2) {
+        if self.receipts.len() >= self.limits.gap_messages.saturating_mul(2) {
             return;
         }
         let known = number < self.expected || self.held.contains_key(&number);
@@ -83,9 +87,18 @@ impl Incoming {
         !self.is_full() || !self.held.contains_key(&self.expected)
     }
 
+    /// On a new connection the last receipts go again.
+    pub(crate) fn resume(&mut self) {
+        self.receipts.extend(self.given.drain(..));
+    }
+
     /// The next receipt that is due. The lowest first: it is the one its sender waits for.
     pub(crate) fn take_receipt(&mut self, peer: Role) -> Option<Acknowledgement> {
         let (number, id) = self.receipts.pop_first()?;
+        if self.given.len() >= GIVEN {
+            self.given.pop_front();
+        }
+        self.given.push_back((number, id));
         Some(Acknowledgement::new(&peer.stream_type(), id, number))
     }
 
@@ -104,7 +117,7 @@ impl Incoming {
     /// The message everybody waits for always fits, or a store full of later ones would never empty.
     fn fits(&self, number: i64, length: usize) -> bool {
         let bytes = self.held_bytes.saturating_add(length);
-        let room = self.held.len() < self.limits.held_messages && bytes <= self.limits.held_bytes;
+        let room = self.held.len() < self.limits.gap_messages && bytes <= self.limits.gap_bytes;
         number == self.expected || room
     }
 
@@ -112,6 +125,9 @@ impl Incoming {
         self.held.len() >= self.limits.held_messages || self.held_bytes >= self.limits.held_bytes
     }
 }
+
+/// More than an agent sends in a round trip, and what a client's buffers hold of receipts.
+const GIVEN: usize = 512;
 
 impl Role {
     /// The type of the stream messages that this side sends.
@@ -179,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_full_store_takes_the_missing_message_and_gives_no_receipt_for_others() {
-        let limits = Limits { held_messages: 2, ..Limits::default() };
+        let limits = Limits { held_messages: 2, gap_messages: 2, ..Limits::default() };
         let mut incoming = Incoming::new(limits);
         for number in [1, 2, 3] {
             incoming.on_message(message(number));
@@ -193,8 +209,36 @@ mod tests {
     }
 
     #[test]
+    fn while_a_message_is_missing_more_is_kept_than_makes_the_reading_stop() {
+        let limits = Limits { held_messages: 2, gap_messages: 4, ..Limits::default() };
+        let mut incoming = Incoming::new(limits);
+        for number in [1, 2, 3, 4, 5] {
+            incoming.on_message(message(number));
+        }
+        assert!(incoming.wants_more(), "message 0 has to come in");
+        assert_eq!(receipts(&mut incoming), [1, 2, 3, 4], "the peer need not repeat them");
+        incoming.on_message(message(0));
+        assert!(!incoming.wants_more());
+        assert_eq!(taken(&mut incoming), [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn the_last_receipts_go_again_on_a_new_connection() {
+        let mut incoming = Incoming::new(Limits::default());
+        for number in 0..600 {
+            incoming.on_message(message(number));
+            incoming.take();
+            assert_eq!(receipts(&mut incoming), [number]);
+        }
+        incoming.on_message(message(600));
+        incoming.resume();
+        let again = receipts(&mut incoming);
+        assert_eq!(again, (600 - 512..=600).collect::<Vec<i64>>());
+    }
+
+    #[test]
     fn receipts_that_cannot_go_are_bounded() {
-        let limits = Limits { held_messages: 2, ..Limits::default() };
+        let limits = Limits { gap_messages: 2, ..Limits::default() };
         let mut incoming = Incoming::new(limits);
         for number in 0..100 {
             incoming.on_message(message(number));

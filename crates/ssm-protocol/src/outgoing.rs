@@ -51,6 +51,18 @@ struct InFlight {
     sent_at: Duration,
     due: Duration,
     repetitions: u32,
+    place: Place,
+}
+
+/// Where a message was sent.
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    /// On one connection alone.
+    Here,
+    /// On a connection that is gone; not yet on this one.
+    Before,
+    /// On both.
+    Both,
 }
 
 impl Outgoing {
@@ -102,7 +114,8 @@ impl Outgoing {
         let Some(message) = self.unacknowledged.remove(&number) else { return };
         self.timers.remove(&(message.due, number));
         self.heard_at = self.heard_at.max(now);
-        if message.repetitions == 0 {
+        // The time of a break is no sample.
+        if message.repetitions == 0 && message.place == Place::Here {
             self.rtt.sample(now.saturating_sub(message.sent_at));
         }
     }
@@ -114,8 +127,9 @@ impl Outgoing {
         self.timers.clear();
         for (number, message) in &mut self.unacknowledged {
             message.due = now;
-            // Not zero: the time of the break is no sample.
-            message.repetitions = 1;
+            // Its waits have nothing to do with this connection.
+            message.repetitions = 0;
+            message.place = Place::Before;
             self.timers.insert((now, *number));
         }
     }
@@ -134,9 +148,13 @@ impl Outgoing {
 
     /// How long messages wait for receipts while none comes at all.
     pub(crate) fn unheard_for(&self, now: Duration) -> Option<Duration> {
+        Some(now.saturating_sub(self.oldest_sent_at()?.max(self.heard_at)))
+    }
+
+    /// When the oldest message without a receipt was first sent.
+    pub(crate) fn oldest_sent_at(&self) -> Option<Duration> {
         // Numbers are given in the order of sending.
-        let (_, oldest) = self.unacknowledged.first_key_value()?;
-        Some(now.saturating_sub(oldest.sent_at.max(self.heard_at)))
+        self.unacknowledged.first_key_value().map(|(_, oldest)| oldest.sent_at)
     }
 
     pub(crate) fn sent_bytes(&self) -> u64 {
@@ -199,7 +217,11 @@ impl Outgoing {
     fn repeat(&mut self, number: i64, now: Duration) -> Option<Bytes> {
         let message = self.unacknowledged.get_mut(&number)?;
         self.timers.remove(&(message.due, number));
-        message.repetitions = message.repetitions.saturating_add(1);
+        if message.place == Place::Before {
+            message.place = Place::Both;
+        } else {
+            message.repetitions = message.repetitions.saturating_add(1);
+        }
         message.due = now + self.rtt.timeout(message.repetitions);
         self.timers.insert((message.due, number));
         self.repeated += 1;
@@ -231,8 +253,8 @@ impl Outgoing {
         let frame = message.encode();
         let due = now.monotonic + self.rtt.timeout(0);
         self.timers.insert((due, number));
-        let in_flight =
-            InFlight { frame: frame.clone(), sent_at: now.monotonic, due, repetitions: 0 };
+        let (sent_at, place) = (now.monotonic, Place::Here);
+        let in_flight = InFlight { frame: frame.clone(), sent_at, due, repetitions: 0, place };
         self.unacknowledged.insert(number, in_flight);
         Some(frame)
     }

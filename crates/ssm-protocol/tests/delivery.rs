@@ -117,6 +117,45 @@ fn a_silent_agent_is_asked_by_the_oldest_message_alone_until_it_is_heard() {
 }
 
 #[test]
+fn an_agent_is_silent_while_messages_wait_and_any_frame_of_it_is_a_sign_of_life() {
+    let mut client = channel(Role::Client, Limits::default());
+    let mut agent = channel(Role::Agent, Limits::default());
+    for channel in [&mut client, &mut agent] {
+        channel.handshake_completed();
+        channel.connected(at(0));
+    }
+    assert_eq!(client.silent_for(at(60_000)), None, "it owes nothing");
+    client.write(b"are you there?");
+    assert!(client.poll_transmit(at(60_000)).is_some());
+    assert_eq!(client.silent_for(at(70_000)), Some(Duration::from_secs(10)));
+    agent.write(b"something else");
+    let other = agent.poll_transmit(at(0)).unwrap();
+    for arrival in [80_000, 90_000] {
+        assert_eq!(client.on_frame(&other, at(arrival)), Ok(Event::Stream));
+    }
+    assert_eq!(client.silent_for(at(95_000)), Some(Duration::from_secs(5)), "a copy counts too");
+    assert_eq!(client.signs_of_life(), 2);
+    client.disconnected();
+    client.connected(at(200_000));
+    assert_eq!(client.silent_for(at(201_000)), Some(Duration::from_secs(1)), "nor does a break");
+    assert_eq!(client.signs_of_life(), 2);
+}
+
+#[test]
+fn after_a_break_the_waits_for_a_message_begin_anew() {
+    let mut client = channel(Role::Client, Limits::default());
+    client.handshake_completed();
+    client.connected(at(0));
+    client.write(b"x");
+    support::drain(&mut client, 0, 30_000);
+    client.disconnected();
+    client.connected(at(30_000));
+    let times: Vec<u64> =
+        support::timeline(&mut client, 30_000, 31_500).into_iter().map(|(time, _)| time).collect();
+    assert_eq!(times, [30_000, 30_200, 30_600, 31_400]);
+}
+
+#[test]
 fn a_pause_stops_new_data_and_nothing_else_until_the_agent_is_heard() {
     let mut client = channel(Role::Client, Limits::default());
     client.handshake_completed();
@@ -202,7 +241,12 @@ proptest! {
         held_messages in 2_usize..200,
     ) {
         let faults = Faults { seed, loss, doubling, longest_delay, cut_every, lazy_reader: true };
-        let limits = Limits { held_messages, unacknowledged_messages: 300, ..Limits::default() };
+        let limits = Limits {
+            held_messages,
+            gap_messages: held_messages,
+            unacknowledged_messages: 300,
+            ..Limits::default()
+        };
         Pair::new(faults, limits).transfer(up, down);
     }
 }

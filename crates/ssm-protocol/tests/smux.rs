@@ -181,6 +181,20 @@ fn writers_and_streams_have_bounds() {
 }
 
 #[test]
+fn what_a_target_may_not_have_read_is_counted_until_it_says_something() {
+    let mut session = Session::new(Limits::default());
+    let (first, second) = (session.open().unwrap(), session.open().unwrap());
+    for (id, length) in [(first, 3000), (second, 500)] {
+        assert_eq!(session.write(id, &vec![0; length]), length);
+    }
+    assert_eq!(session.unanswered_bytes(), 0, "nothing of it is sent");
+    while session.poll_transmit(usize::MAX, Duration::ZERO).is_some() {}
+    assert_eq!(session.unanswered_bytes(), 3500);
+    session.on_bytes(b"\x01\x02\x02\x00\x03\x00\x00\x00ok").unwrap();
+    assert_eq!(session.unanswered_bytes(), 500);
+}
+
+#[test]
 fn keep_alives_are_sent_after_silence_and_only_if_asked_for() {
     let seconds = Duration::from_secs;
     let mut plain = Session::new(Limits::default());

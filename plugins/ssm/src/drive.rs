@@ -1,5 +1,6 @@
 //! One WebSocket's life: frames in both directions, and whether the service is still there.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -20,10 +21,21 @@ use crate::line::{Line, Standing, Step};
 pub(crate) enum Ended {
     /// The session may go on over another one.
     Lost(String),
+    /// The service is there, and the agent has given no sign of life for so long.
+    Silent(Duration),
     /// Nobody needs the session any more.
     Unused,
     /// The session is over.
     Over,
+}
+
+/// How long to wait for what may never come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// For a connection that uses the session.
+    pub(crate) idle: Duration,
+    /// For a sign of life of the agent that owes one.
+    pub(crate) agent: Duration,
 }
 
 /// Carries frames until the WebSocket breaks, or the session is over or no longer needed.
@@ -32,15 +44,20 @@ pub(crate) enum Ended {
 pub(crate) async fn drive(
     socket: &mut Socket,
     line: &Line,
-    idle_limit: Duration,
+    patience: Patience,
     environment: &impl Environment,
 ) -> Ended {
     let (sink, stream) = socket.split();
     let pulse = Pulse::new();
+    let mut receiving = pin!(receive(stream, line, &pulse));
     let ended = tokio::select! {
-        ended = receive(stream, line, &pulse) => ended,
-        ended = send(sink, line, &pulse, environment) => ended,
-        ended = watch(line, &pulse, idle_limit, environment) => ended,
+        ended = &mut receiving => ended,
+        ended = send(sink, line, &pulse, environment) => {
+            // What has arrived all the same the agent need not repeat, a message each tenth of a second.
+            drop(timeout(LAST_FRAMES_LIMIT, receiving).await);
+            ended
+        }
+        ended = watch(line, &pulse, patience, environment) => ended,
     };
     count(line, environment);
     ended
@@ -154,7 +171,7 @@ impl Pulse {
 async fn watch(
     line: &Line,
     pulse: &Pulse,
-    idle_limit: Duration,
+    patience: Patience,
     environment: &impl Environment,
 ) -> Ended {
     let mut standing = line.standing();
@@ -162,9 +179,12 @@ async fn watch(
     let mut pinged_at = Instant::now();
     // After a sleep nothing that was heard before counts.
     let mut answer_by = None;
+    let mut listening_since = Instant::now();
     loop {
-        let tick = Instant::now() + TICK;
-        let wake_at = line.unused_since().map_or(tick, |since| tick.min(since + idle_limit));
+        let tick = Instant::now() + TICK.min(patience.agent);
+        let wake_at = line.unused_since().map_or(tick, |since| tick.min(since + patience.idle));
+        let agent_due = line.agent_is_due(patience.agent);
+        let wake_at = agent_due.map_or(wake_at, |due| wake_at.min(due));
         let wake_at = answer_by.map_or(wake_at, |by| wake_at.min(by));
         tokio::select! {
             _ = standing.wait_for(|standing| matches!(standing, Standing::Over(_))) => {
@@ -173,7 +193,7 @@ async fn watch(
             () = line.freed.notified() => {}
             () = sleep_until(wake_at.max(Instant::now() + LEAST_WAIT)) => {}
         }
-        if is_unused(line, idle_limit) {
+        if is_unused(line, patience.idle) {
             return Ended::Unused;
         }
         if line.paused_for().is_some_and(|time| time >= Channel::PAUSE_LIMIT) {
@@ -182,12 +202,18 @@ async fn watch(
         if !line.wants_frames() {
             // Nobody listens for an answer.
             pulse.beat();
+            listening_since = Instant::now();
+        }
+        if let Some(ended) = agent_gone(line, pulse, patience.agent, listening_since) {
+            return ended;
         }
         if let Some(time) = line.take_round_trip() {
             environment.record(Figure::RoundTrip, time.as_secs_f64());
         }
         let slept = naps.one_since(environment.now());
-        if slept || pinged_at.elapsed() >= PING_INTERVAL {
+        // Of an agent nothing can be said while the service is not heard.
+        let interval = agent_due.map_or(PING_INTERVAL, |_| PING_INTERVAL.min(patience.agent / 2));
+        if slept || pinged_at.elapsed() >= interval {
             pinged_at = Instant::now();
             pulse.wants_ping.store(true, Ordering::Release);
             line.work.notify_one();
@@ -206,6 +232,20 @@ async fn watch(
             return Ended::Lost(format!("nothing is heard from the service for {heard:.0?}"));
         }
     }
+}
+
+/// Whether the agent, or the way to it, is to be given up.
+fn agent_gone(line: &Line, pulse: &Pulse, patience: Duration, since: Instant) -> Option<Ended> {
+    let silence = line.silence_beyond(patience)?.min(since.elapsed());
+    if silence < patience {
+        return None;
+    }
+    let heard = pulse.silent_for();
+    Some(if heard < patience {
+        Ended::Silent(silence)
+    } else {
+        Ended::Lost(format!("nothing is heard from the service for {heard:.0?}"))
+    })
 }
 
 /// Records what the line has carried since it was asked last.
@@ -250,6 +290,8 @@ const LEAST_WAIT: Duration = Duration::from_millis(20);
 /// Less is a clock that was set.
 const NAP: Duration = Duration::from_secs(30);
 const AFTER_SLEEP: Duration = Duration::from_secs(5);
+/// A connection that broke while it was written to has ended for reading, too, behind what has arrived.
+const LAST_FRAMES_LIMIT: Duration = Duration::from_millis(500);
 const GOODBYE_LIMIT: Duration = Duration::from_millis(700);
 
 #[cfg(test)]

@@ -66,6 +66,7 @@ impl Transport for Ssm {
             // The program's own limits begin later, and have less to say.
             first_answer: target.tcp_limit.mul_f64(0.9),
             renew_after: RENEW_AFTER,
+            agent_silence: AGENT_SILENCE,
             idle_limit: self.idle_timeout.unwrap_or(target.idle_tunnel),
             kind: match target.purpose {
                 Purpose::Cancel | Purpose::Probe => Kind::Errand,
@@ -90,3 +91,5 @@ export_transport!(Ssm, "ssm");
 
 /// A session that is younger has just looked the database's name up.
 const RENEW_AFTER: Duration = Duration::from_secs(5);
+/// Agents that lose their own connection to the service are back well within it.
+const AGENT_SILENCE: Duration = Duration::from_secs(25);

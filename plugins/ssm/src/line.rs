@@ -45,6 +45,14 @@ pub(crate) enum Standing {
     Over(Error),
 }
 
+/// What a session carries: the less, the better for a new connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Load {
+    /// Somebody does not read as fast as data come, and may stop the others.
+    behind: bool,
+    pub(crate) connections: usize,
+}
+
 /// What to do next on the WebSocket.
 pub(crate) enum Step {
     Send(Bytes),
@@ -102,8 +110,8 @@ impl Line {
         Some(Lane::new(Arc::clone(self), id))
     }
 
-    /// How many connections it carries; none if it takes no more, or had better not.
-    pub(crate) fn load(&self) -> Option<usize> {
+    /// What it carries; none if it takes no more connections, or had better not.
+    pub(crate) fn load(&self) -> Option<Load> {
         if !matches!(*self.standing.borrow(), Standing::Open) {
             return None;
         }
@@ -111,7 +119,29 @@ impl Line {
         let silent = state.channel.unheard_for(self.now()).is_some_and(|time| time > SILENCE);
         let stuck = !state.unread.is_empty();
         let usable = !(state.retired || silent || stuck || state.broken.is_some());
-        usable.then(|| state.streams.count())
+        usable.then(|| Load {
+            behind: state.streams.unread_bytes() >= BEHIND,
+            connections: state.streams.count(),
+        })
+    }
+
+    /// When the agent, silent so far, is to be given up; nothing while it owes no sign of life.
+    pub(crate) fn agent_is_due(&self, patience: Duration) -> Option<Instant> {
+        let state = self.state();
+        let silence = state.channel.silent_for(self.now())?;
+        Some(Instant::now() + state.patience(patience).saturating_sub(silence))
+    }
+
+    /// How long the agent has been silent, if that is too long.
+    pub(crate) fn silence_beyond(&self, patience: Duration) -> Option<Duration> {
+        let state = self.state();
+        let silence = state.channel.silent_for(self.now())?;
+        (silence >= state.patience(patience)).then_some(silence)
+    }
+
+    /// How many signs of life the agent has given.
+    pub(crate) fn signs_of_life(&self) -> u64 {
+        self.state().channel.signs_of_life()
     }
 
     /// Whether it carries one connection alone.
@@ -336,6 +366,8 @@ impl Line {
     }
 }
 
+/// More lies unread of an application that does something else than read.
+const BEHIND: usize = 512 * 1024;
 /// At most so much at once for one connection.
 const READ: usize = 64 * 1024;
 /// A session whose agent gives no receipts for so long gets no new connections.

@@ -11,9 +11,11 @@ use tokio::time::{Instant, timeout_at};
 use crate::carry::Connection;
 use crate::config::Config;
 use crate::destination::Destination;
+use crate::drive::Patience;
 use crate::environment::Environment;
 use crate::figure::{Figure, Start};
 use crate::lane::Lane;
+use crate::line::Load;
 use crate::refusal;
 use crate::service::Service;
 use crate::session::{self, Limits, Session};
@@ -46,6 +48,8 @@ pub struct Order {
     pub renew_after: Duration,
     /// How long a session may outlive its last connection.
     pub idle_limit: Duration,
+    /// How long an agent may give no sign of life while it owes receipts. After twice that its sessions end.
+    pub agent_silence: Duration,
     /// Whether more connections are likely to follow.
     pub kind: Kind,
 }
@@ -172,11 +176,11 @@ impl<E: Environment> Pool<E> {
             return Some(Way::Closing);
         }
         let sessions = table.sessions.get(&order.to).map_or(&[][..], Vec::as_slice);
-        let mut usable: Vec<(usize, &Session)> =
+        let mut usable: Vec<(Load, &Session)> =
             sessions.iter().filter_map(|session| Some((session.line.load()?, session))).collect();
         usable.sort_by_key(|(load, session)| (*load, session.started_at));
         let count = usable.len();
-        let least = usable.first().map(|(load, _)| *load);
+        let least = usable.first().map(|(load, _)| load.connections);
         let starting = table.starting.get(&order.to).map_or(&[][..], Vec::as_slice);
         let spare = starting.iter().any(|attempt| !attempt.claimed);
         let room = count + starting.len() < self.config.max_sessions();
@@ -205,9 +209,10 @@ impl<E: Environment> Pool<E> {
     fn open_ahead(self: &Arc<Self>, order: &Order) {
         let mut table = self.lock();
         let sessions = table.sessions.get(&order.to).map_or(&[][..], Vec::as_slice);
-        let loads: Vec<usize> = sessions.iter().filter_map(|session| session.line.load()).collect();
+        let loads: Vec<Load> = sessions.iter().filter_map(|session| session.line.load()).collect();
         let starting = table.starting.get(&order.to).map_or(&[][..], Vec::as_slice);
-        let spare = loads.contains(&0) || starting.iter().any(|attempt| !attempt.claimed);
+        let spare = loads.iter().any(|load| load.connections == 0)
+            || starting.iter().any(|attempt| !attempt.claimed);
         let room = loads.len() + starting.len() < self.config.max_sessions();
         if !spare && room && !*self.closing.borrow() {
             drop(self.start(&mut table, order, false));
@@ -247,7 +252,8 @@ impl<E: Environment> Pool<E> {
         };
         let service = Arc::clone(self.service.get_or_try_init(make).await?);
         let until = order.deadline.max(Instant::now() + LEAST_TIME);
-        let limits = Limits { until, idle: order.idle_limit, closing: self.closing.subscribe() };
+        let patience = Patience { idle: order.idle_limit, agent: order.agent_silence };
+        let limits = Limits { until, patience, closing: self.closing.subscribe() };
         let (session, keeper) = Box::pin(session::start(service, &order.to, limits)).await?;
         let alive = Alive::new(&self.alive);
         let (pool, kept) = (Arc::clone(self), session.clone());

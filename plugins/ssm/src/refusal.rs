@@ -3,6 +3,8 @@
 //! What is mended elsewhere (an agent that is too old, a document) is denied: the statuses that
 //! name a wrong configuration would disable the transport until it is made anew.
 
+use std::time::Duration;
+
 use pgferry_ssm_protocol::{ChannelClosed, HandshakeError};
 use pgferry_transport_sdk::Error;
 use tokio_tungstenite::tungstenite;
@@ -143,6 +145,15 @@ pub(crate) fn resuming(reason: &str) -> Error {
 /// The session could not be resumed in time.
 pub(crate) fn lost(reason: &str) -> Error {
     Error::internal(format!("the session was lost and could not be resumed: {reason}"))
+}
+
+/// The agent is gone, and the service does not know it.
+pub(crate) fn dead_agent(node: &str, silence: Duration) -> Error {
+    Error::internal(format!(
+        "the SSM agent of {node} is not heard any more: no receipt for {silence:.0?}, although Session \
+         Manager answers; connect again for a new session, and check that the node runs and its agent \
+         is well"
+    ))
 }
 
 /// The session is over for the service.

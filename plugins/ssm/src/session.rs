@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::backoff::Backoff;
 use crate::destination::Destination;
 use crate::dial::Socket;
-use crate::drive::{Ended, drive, say_goodbye};
+use crate::drive::{Ended, Patience, drive, say_goodbye};
 use crate::environment::Environment;
 use crate::figure::{Figure, Resume};
 use crate::line::{Line, Standing, Terms};
@@ -32,8 +32,7 @@ pub(crate) struct Session {
 pub(crate) struct Limits {
     /// When it has to be there.
     pub(crate) until: Instant,
-    /// How long it may outlive its last connection.
-    pub(crate) idle: Duration,
+    pub(crate) patience: Patience,
     /// Whether the transport is on its way out.
     pub(crate) closing: watch::Receiver<bool>,
 }
@@ -45,7 +44,9 @@ pub(crate) struct Keeper<E> {
     socket: Socket,
     url: String,
     client_id: Uuid,
-    idle_limit: Duration,
+    patience: Patience,
+    /// How many signs of life the agent had given when it was last found silent.
+    doubted_at: Option<u64>,
 }
 
 /// Starts a session and opens its data channel. The handshake is still to come: [`ready`] waits for it.
@@ -73,8 +74,8 @@ pub(crate) async fn start<E: Environment>(
     line.connected();
     let session = Session { line, id: ticket.session.into(), started_at: Instant::now() };
     let url = ticket.url;
-    let idle_limit = limits.idle;
-    let keeper = Keeper { service, session: session.clone(), socket, url, client_id, idle_limit };
+    let (kept, patience, doubted_at) = (session.clone(), limits.patience, None);
+    let keeper = Keeper { service, session: kept, socket, url, client_id, patience, doubted_at };
     Ok((session, keeper))
 }
 
@@ -110,33 +111,47 @@ impl<E: Environment> Keeper<E> {
         tracing::info!(%session, node = line.node, to = %line.to, "session started");
         let reason = loop {
             let ended =
-                drive(&mut self.socket, &line, self.idle_limit, &self.service.environment).await;
-            match ended {
+                drive(&mut self.socket, &line, self.patience, &self.service.environment).await;
+            let lost = match ended {
                 Ended::Over => break "it is over".to_owned(),
                 Ended::Unused => break "no connection used it".to_owned(),
-                Ended::Lost(reason) => {
-                    line.disconnected(&reason);
-                    self.record(Figure::Loss, 1.0);
-                    let lost_at = Instant::now();
-                    match self.resume(&reason).await {
-                        Ok(socket) => self.socket = socket,
-                        Err(error) => {
-                            line.end(error.clone());
-                            break error.message().to_owned();
-                        }
-                    }
-                    line.connected();
-                    self.record(Figure::Interruption, lost_at.elapsed().as_secs_f64());
-                    tracing::info!(%session, "session resumed");
-                    self.service.environment.report(State::Up, "session resumed");
-                }
+                Ended::Lost(reason) => Ok(reason),
+                Ended::Silent(silence) => self.doubt(silence),
+            };
+            if let Err(error) = self.go_on(lost).await {
+                line.end(error.clone());
+                break error.message().to_owned();
             }
+            tracing::info!(%session, "session resumed");
+            self.service.environment.report(State::Up, "session resumed");
         };
         line.end(refusal::shutting_down());
         say_goodbye(&mut self.socket, &line).await;
         self.service.terminate(&session).await;
         let why = line.fate().map_or(reason, |error| error.message().to_owned());
         tracing::info!(%session, reason = why, "session ended");
+    }
+
+    /// The agent is silent: a new WebSocket may mend that, and the service says if the session is over. If there has been
+    /// no sign of life since the last such attempt, the agent is gone.
+    fn doubt(&mut self, silence: Duration) -> Result<String, Error> {
+        let line = &self.session.line;
+        let signs = line.signs_of_life();
+        if self.doubted_at.replace(signs) == Some(signs) {
+            return Err(refusal::dead_agent(&line.node, silence * 2));
+        }
+        Ok(format!("nothing is heard from the SSM agent for {silence:.0?}"))
+    }
+
+    async fn go_on(&mut self, lost: Result<String, Error>) -> Result<(), Error> {
+        let reason = lost?;
+        self.session.line.disconnected(&reason);
+        self.record(Figure::Loss, 1.0);
+        let lost_at = Instant::now();
+        self.socket = self.resume(&reason).await?;
+        self.session.line.connected();
+        self.record(Figure::Interruption, lost_at.elapsed().as_secs_f64());
+        Ok(())
     }
 
     /// A new WebSocket for the session, as long as somebody needs it.

@@ -71,6 +71,11 @@ impl State {
         }
     }
 
+    /// How long the agent may be silent. One whose database does not read is, too, once its buffers are full.
+    pub(crate) fn patience(&self, usual: Duration) -> Duration {
+        if self.streams.unanswered_bytes() < BULK { usual } else { usual * 12 }
+    }
+
     fn feed(&mut self) -> Result<(), Error> {
         let strange = |_| Error::protocol("the SSM agent sent something else than streams");
         let taken = self.streams.on_bytes(&self.unread).map_err(strange)?;
@@ -166,3 +171,5 @@ impl State {
 
 /// How long the session of a connection that has ended here waits for the agent's receipts.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+/// Well below what an agent takes for a database that does not read.
+const BULK: usize = 1024 * 1024;

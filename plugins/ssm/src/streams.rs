@@ -37,6 +37,22 @@ impl Streams {
         }
     }
 
+    /// Data that has come and that nobody has read, where that may stop others.
+    pub(crate) fn unread_bytes(&self) -> usize {
+        match self {
+            Self::Several(session) => session.unread_bytes(),
+            Self::One(_) => 0,
+        }
+    }
+
+    /// Data that targets may not have read. What answers in a raw session, an SSH server, always reads.
+    pub(crate) fn unanswered_bytes(&self) -> usize {
+        match self {
+            Self::Several(session) => session.unanswered_bytes(),
+            Self::One(_) => 0,
+        }
+    }
+
     /// Whether there will never be another than the one there is, or was.
     pub(crate) fn is_used_up(&self) -> bool {
         matches!(self, Self::One(connection) if !connection.is_unused())

@@ -124,6 +124,17 @@ impl Session {
         self.streams.len()
     }
 
+    /// Data that has come and that nobody has read.
+    pub fn unread_bytes(&self) -> usize {
+        self.streams.values().map(Stream::unread_bytes).sum()
+    }
+
+    /// Bytes sent to targets that have said nothing since: more of them than these a target cannot have left unread. An agent
+    /// whose target does not read gives no receipts once about 4 MiB lie there.
+    pub fn unanswered_bytes(&self) -> usize {
+        self.streams.values().map(|stream| stream.unanswered).sum()
+    }
+
     /// How many bytes [`write`](Self::write) takes now; none after either end's close.
     pub fn room(&self, id: StreamId) -> usize {
         self.streams.get(&id.0).map_or(0, |stream| stream.room(self.limits.unsent_bytes))
@@ -250,7 +261,7 @@ impl Session {
     }
 
     fn on_data(&mut self, number: u32, data: &[u8]) -> usize {
-        let unread: usize = self.streams.values().map(Stream::unread_bytes).sum();
+        let unread = self.unread_bytes();
         let Some(stream) = self.streams.get_mut(&number) else {
             self.unsettled.remove(&number);
             return data.len();

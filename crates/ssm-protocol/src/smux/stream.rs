@@ -45,6 +45,8 @@ pub(crate) struct Stream {
     unread: BytesMut,
     /// Whether the agent ever sent data: if not, and it ends, it may never have been connected.
     pub(crate) heard: bool,
+    /// Bytes sent since the target last said something: what it may not have read.
+    pub(crate) unanswered: usize,
     end: Option<End>,
 }
 
@@ -69,6 +71,7 @@ impl Stream {
             closing: false,
             unread: BytesMut::new(),
             heard: false,
+            unanswered: 0,
             end: None,
         }
     }
@@ -106,6 +109,7 @@ impl Stream {
 
     /// Takes as much as there is room for. After our close, everything, into nowhere.
     pub(crate) fn on_data(&mut self, data: &[u8], limit: usize) -> usize {
+        self.unanswered = 0;
         if self.closing || self.end.is_some() {
             self.heard = true;
             return data.len();
@@ -155,6 +159,7 @@ impl Stream {
         }
         if !self.unsent.is_empty() {
             let length = self.unsent.len().min(most);
+            self.unanswered = self.unanswered.saturating_add(length);
             return Some(Outbound::Data(self.unsent.split_to(length).freeze()));
         }
         self.closing.then_some(Outbound::Fin)

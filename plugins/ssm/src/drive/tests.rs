@@ -19,6 +19,8 @@ use crate::destination::Destination;
 use crate::line::Terms;
 
 const MINUTE: Duration = Duration::from_mins(1);
+/// How long an agent may owe a receipt.
+const AGENT: Duration = Duration::from_secs(25);
 
 /// A program that has nothing but a clock.
 #[derive(Clone)]
@@ -64,6 +66,8 @@ struct Far {
     socket: WebSocketStream<DuplexStream>,
     agent: Channel,
     began: Instant,
+    /// Whether the agent is gone, and the service alone is left.
+    crashed: bool,
     pings: usize,
     /// What came in order.
     received: Vec<Received>,
@@ -78,10 +82,13 @@ impl Far {
     async fn serve(&mut self, time: Duration) {
         let until = Instant::now() + time;
         loop {
-            while let Some(frame) = self.agent.poll_transmit(self.now()) {
+            while !self.crashed
+                && let Some(frame) = self.agent.poll_transmit(self.now())
+            {
                 self.socket.send(Message::Binary(frame)).await.unwrap();
             }
             let wake_at = self.agent.next_wakeup(self.now()).map(|at| self.began + at);
+            let wake_at = wake_at.filter(|_| !self.crashed);
             tokio::select! {
                 message = self.socket.next() => match message {
                     Some(Ok(Message::Binary(frame))) => self.take(&frame),
@@ -150,12 +157,12 @@ async fn driven(clock: &Clock) -> (Arc<Line>, JoinHandle<Ended>, Far) {
     let near: Box<dyn crate::dial::Duplex> = Box::new(near);
     let mut near: Socket = WebSocketStream::from_raw_socket(near, Role::Client, None).await;
     let (driven, clock) = (Arc::clone(&line), clock.clone());
-    let ended =
-        tokio::spawn(async move { drive(&mut near, &driven, MINUTE * 60 * 24, &clock).await });
+    let patience = Patience { idle: MINUTE * 60 * 24, agent: AGENT };
+    let ended = tokio::spawn(async move { drive(&mut near, &driven, patience, &clock).await });
     let mut agent = Channel::new(End::Agent, Limits::default(), Uuid::from_u128(8));
     let began = Instant::now();
     agent.connected(Moment { monotonic: Duration::ZERO, unix_millis: 1 });
-    (line, ended, Far { socket: far, agent, began, pings: 0, received: Vec::new() })
+    (line, ended, Far { socket: far, agent, began, crashed: false, pings: 0, received: Vec::new() })
 }
 
 async fn lost(ended: JoinHandle<Ended>) -> String {
@@ -193,6 +200,50 @@ async fn a_black_hole_of_90_seconds_costs_the_websocket() {
     assert!(!ended.is_finished());
     sleep_until(Instant::now() + Duration::from_secs(90)).await;
     assert!(lost(ended).await.contains("nothing is heard"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_gives_no_receipt_is_told_from_a_service_that_is_not_there() {
+    for crashed in [true, false] {
+        let (line, ended, mut far) = driven(&Clock::new()).await;
+        far.shake_hands().await;
+        let stream = line.open().expect("an open session");
+        far.serve(MINUTE * 10).await;
+        let began = Instant::now();
+        stream.write(b"are you there?").await;
+        far.crashed = true;
+        if crashed {
+            far.serve(MINUTE).await;
+        }
+        match (ended.await.unwrap(), crashed) {
+            (Ended::Silent(silence), true) => assert!(silence >= AGENT, "{silence:?}"),
+            (Ended::Lost(reason), false) => assert!(reason.contains("the service"), "{reason}"),
+            other => panic!("{other:?}"),
+        }
+        let took = began.elapsed();
+        let latest = if crashed { MINUTE } else { AGENT * 2 };
+        assert!((AGENT..=latest).contains(&took), "{took:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_whose_database_may_not_read_is_given_minutes() {
+    let (line, ended, mut far) = driven(&Clock::new()).await;
+    far.shake_hands().await;
+    let stream = line.open().expect("an open session");
+    let copy = vec![0; 3_000_000];
+    let copying = tokio::spawn(async move {
+        stream.write(&copy).await;
+        stream
+    });
+    far.serve(Duration::from_secs(2)).await;
+    assert!(far.data() > 1500, "{}", far.data());
+    far.crashed = true;
+    far.serve(MINUTE * 4).await;
+    assert!(!ended.is_finished());
+    far.serve(MINUTE * 2).await;
+    assert!(matches!(ended.await.unwrap(), Ended::Silent(_)));
+    copying.abort();
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,9 +1,14 @@
 //! Orderly ends.
 
+use std::time::Duration;
+
 use pgferry_simulators::{SessionEnd, SessionState};
+use pgferry_transport_sdk::Status;
+use pgferry_transport_ssm::pool::Order;
+use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 
-use crate::world::{LIMIT, World, connect, order};
+use crate::world::{LIMIT, World, client, connect, order};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_the_transport_ends_its_sessions_and_tells_its_connections() {
@@ -37,5 +42,24 @@ async fn a_session_that_is_only_being_started_is_ended_too() {
     world.sessions.black_hole(false);
     timeout(LIMIT, closing).await.expect("an end").expect("no panic");
     assert!(opening.await.expect("no panic").is_err());
+    world.end(&pool).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_crashed_ends_its_connections_with_the_reason_and_the_next_has_a_new_one() {
+    let world = World::new().await;
+    let pool = world.modest_pool();
+    let brief = Order { agent_silence: Duration::from_millis(300), ..order("db.internal") };
+    let mut client = client(&pool, &brief).await;
+    client.echoes(b"SELECT 1").await;
+    world.sessions.crash_agent(&world.sessions.sessions()[0].id);
+    client.near.write_all(b"SELECT 2").await.expect("room");
+    let error = client.fate().await;
+    assert_eq!(error.status(), Status::INTERNAL);
+    assert!(error.message().contains("is not heard any more"), "{error}");
+    let session = &world.sessions.sessions()[0];
+    assert_eq!(session.resumed, 1, "another data channel might have helped");
+    connect(&pool).await.echoes(b"SELECT 1").await;
+    assert_eq!(world.sessions.sessions().len(), 2);
     world.end(&pool).await;
 }

@@ -16,5 +16,7 @@ mod proxy;
 mod raw;
 mod refusals;
 mod resuming;
+mod storms;
 mod streams;
+mod stuck;
 mod world;

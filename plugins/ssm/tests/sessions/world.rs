@@ -143,6 +143,7 @@ pub(crate) fn order(host: &str) -> Order {
         first_answer: LIMIT,
         renew_after: LIMIT,
         idle_limit: Duration::from_mins(10),
+        agent_silence: LIMIT,
         kind: Kind::Session,
     }
 }
