@@ -15,6 +15,8 @@ const SESSIONS: usize = 4;
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_megabytes_each_way_come_whole_over_a_bad_line() {
     let world = World::new().await;
+    // A service that is starved of its processor finds three seconds' worth at once.
+    world.sessions.pace_limit(3_000);
     let disorder = Disorder { lose: 0.003, duplicate: 0.02, reorder: 0.05 };
     world.sessions.disturb(Direction::TowardsBackend, disorder);
     world.sessions.disturb(Direction::TowardsFrontend, disorder);
@@ -50,6 +52,7 @@ async fn no_session_is_lost_in_a_thousand_cuts_under_load() {
 /// Cuts all sessions' `WebSocket`s so often, whenever each has another one and has used it.
 async fn cut_under_load(times: usize) {
     let world = World::new().await;
+    world.sessions.pace_limit(3_000);
     let pool = world.pool(&config());
     let over = Arc::new(AtomicBool::new(false));
     let mut transfers = JoinSet::new();

@@ -24,7 +24,7 @@ async fn others_go_on_beside_a_session_that_is_stuck_and_nothing_of_it_is_lost()
     let pool = world.pool(&config);
     let mut stuck = connect(&pool).await;
     stuck.near.write_all(RESULT).await.expect("room");
-    let much = timeout(LIMIT, written.wait_for(|bytes| *bytes > 24_000_000)).await;
+    let much = timeout(LIMIT * 4, written.wait_for(|bytes| *bytes > 24_000_000)).await;
     much.expect("in time").expect("a database");
 
     // More than there may be sessions for each of its own.
@@ -95,7 +95,10 @@ async fn answer(mut socket: TcpStream, result: Arc<Vec<u8>>, written: watch::Sen
 
 async fn read(client: &mut Client, length: usize) -> Vec<u8> {
     let mut heard = vec![0; length];
-    timeout(LIMIT, client.near.read_exact(&mut heard)).await.expect("in time").expect("all of it");
+    timeout(LIMIT * 4, client.near.read_exact(&mut heard))
+        .await
+        .expect("in time")
+        .expect("all of it");
     heard
 }
 
