@@ -1,6 +1,7 @@
 //! How a call of Systems Manager failed, in words and with what to do about it.
 
 use aws_sdk_ssm::error::{ProvideErrorMetadata, SdkError};
+use pgferry_transport_aws::CallFailure;
 use pgferry_transport_sdk::Error;
 
 /// A call, as IAM spells it.
@@ -42,17 +43,10 @@ impl CallError {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        match error {
-            SdkError::ServiceError(context) => {
-                let code = context.err().code().unwrap_or_default();
-                let said = context.err().message().unwrap_or_default();
-                refused(action, code, said, region)
-            }
-            SdkError::TimeoutError(_) => Self::Other(Error::timeout(format!(
-                "AWS did not answer in time: {} ({region})",
-                action.name()
-            ))),
-            other => Self::Other(unsent(action, other, region)),
+        match CallFailure::of(action.name(), error, region) {
+            CallFailure::Credentials(error) => Self::Expired(error),
+            CallFailure::Throttled(error) | CallFailure::Unanswered(error) => Self::Other(error),
+            CallFailure::Refused(code, said) => refused(action, &code, &said, region),
         }
     }
 
@@ -94,41 +88,26 @@ fn not_connected(node: &str, region: &str) -> Error {
 /// What is mended elsewhere is denied: `CONFIG` would disable the transport until it is made anew.
 fn refused(action: Action, code: &str, said: &str, region: &str) -> CallError {
     let name = action.name();
-    let quoted = quote(said);
-    let throttled = code.contains("Throttl") || code.contains("TooManyRequests");
     CallError::Other(match code {
         "TargetNotConnected" => return CallError::NotConnected,
         "DoesNotExistException" if action != Action::Describe => return CallError::Gone,
-        "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => {
-            return CallError::Expired(
-                Error::auth(format!("the AWS credentials have expired: {name}"))
-                    .with_hint("renew the credentials where they come from, such as aws sso login"),
-            );
-        }
-        "UnrecognizedClientException" | "InvalidClientTokenId" | "InvalidSignatureException" => {
-            return CallError::Expired(
-                Error::auth(format!("AWS does not accept the credentials: {name}: {quoted}"))
-                    .with_hint("check the profile, the region and this computer's clock"),
-            );
-        }
         "AccessDeniedException" | "AccessDenied" => {
-            Error::denied(format!("this AWS identity may not {name}: {quoted}"))
+            Error::denied(format!("this AWS identity may not {name}: {said}"))
                 .with_hint(permission(action))
         }
-        "InvalidDocument" => Error::denied(format!("AWS knows no such session document: {quoted}"))
+        "InvalidDocument" => Error::denied(format!("AWS knows no such session document: {said}"))
             .with_hint("check document and region of this transport"),
         "BadRequest" | "BadRequestException" if said.contains("remote host") => {
-            Error::denied(format!("{name}: {quoted}"))
+            Error::denied(format!("{name}: {said}"))
                 .with_hint("update the node's SSM agent (AWS-UpdateSSMAgent)")
         }
         "BadRequest" | "BadRequestException" | "ValidationException" => {
-            Error::denied(format!("{name} does not take what is configured: {quoted}"))
+            Error::denied(format!("{name} does not take what is configured: {said}"))
                 .with_hint("check instance, document and reason of this transport")
         }
-        _ if throttled => Error::throttled(format!("AWS asks for fewer calls: {name} ({region})")),
         "" => Error::unreachable(format!("something else than AWS answered: {name} ({region})"))
             .with_hint("check endpoint_url and HTTPS_PROXY"),
-        _ => Error::unreachable(format!("{name} failed: {code}: {quoted}")),
+        _ => Error::unreachable(format!("{name} failed: {code}: {said}")),
     })
 }
 
@@ -149,38 +128,6 @@ fn permission(action: Action) -> &'static str {
     }
 }
 
-/// The call did not get through, or there was nothing to make it with.
-fn unsent<E>(action: Action, error: &SdkError<E>, region: &str) -> Error
-where
-    E: std::error::Error + 'static,
-{
-    let chain = || std::iter::successors(Some(error as &dyn std::error::Error), |e| e.source());
-    // The program's own words about credentials come back through the SDK.
-    if let Some(own) = chain().find_map(|cause| cause.downcast_ref::<Error>()) {
-        return own.clone();
-    }
-    let mut causes: Vec<String> = chain().map(ToString::to_string).collect();
-    causes.dedup();
-    let causes = quote(&causes.join(": "));
-    if causes.contains("proxy authorization required") {
-        return Error::denied("the HTTPS proxy wants a user and a password")
-            .with_hint("write them into HTTPS_PROXY: http://user:password@host:port");
-    }
-    if causes.contains("tunnel error") {
-        return Error::unreachable(format!("no way through the HTTPS proxy: {causes}"))
-            .with_hint("check HTTPS_PROXY, and have ssm and ssmmessages allowed in the proxy");
-    }
-    Error::unreachable(format!("AWS is not reachable: {} ({region}): {causes}", action.name()))
-        .with_hint("check the network, a VPN, and whether HTTPS_PROXY is needed")
-}
-
-/// Foreign text inside our own: one line, and no longer than a line.
-fn quote(text: &str) -> String {
-    let plain = text.split(|c: char| c.is_whitespace() || c.is_control());
-    let words: Vec<&str> = plain.filter(|word| !word.is_empty()).collect();
-    words.join(" ").chars().take(240).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use pgferry_transport_sdk::Status;
@@ -197,8 +144,6 @@ mod tests {
             ("TargetNotConnected", Status::UNREACHABLE, "one of four"),
             ("AccessDeniedException", Status::DENIED, "ssm:StartSession on the node"),
             ("InvalidDocument", Status::DENIED, "check document"),
-            ("ExpiredTokenException", Status::AUTH, "renew"),
-            ("UnrecognizedClientException", Status::AUTH, "clock"),
             ("ValidationException", Status::DENIED, "check instance"),
         ];
         for (code, status, hint) in cases {
@@ -206,7 +151,6 @@ mod tests {
             assert_eq!(error.status(), status, "{code}");
             assert!(error.hint().unwrap().contains(hint), "{code}: {:?}", error.hint());
         }
-        assert_eq!(error("ThrottlingException", "Rate exceeded").status(), Status::THROTTLED);
         assert_eq!(error("InternalServerError", "").status(), Status::UNREACHABLE);
     }
 
