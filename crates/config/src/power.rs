@@ -116,6 +116,8 @@ const RULES: &[(&str, Rule)] = &[
     ("ssh.host", Harmless),
     ("ssh.port", Harmless),
     ("ssh.user", Harmless),
+    ("ssh.key", Always("has a key of its own let in with your AWS credentials:")),
+    ("ssh.instance", Harmless),
     ("ssh.key_file", Outside("logs in with a key outside its directory:")),
     ("ssh.agent", Unless(&["false"], "logs in with the keys of your ssh-agent:")),
     ("ssh.certificate_file", Outside(READS)),
@@ -199,7 +201,8 @@ impl Judge<'_> {
     fn modest(&self, kind: &[&str]) -> bool {
         let Some((table, _)) = transport(kind) else { return false };
         let off = |key| self.value(table, key) == Some(&Value::Bool(false));
-        off("agent") && off("ssh_config") && self.value(table, "key_file").is_some()
+        let key = ["key_file", "key"].iter().any(|key| self.value(table, key).is_some());
+        off("agent") && off("ssh_config") && key
     }
 
     fn inside(&self, value: &str) -> bool {

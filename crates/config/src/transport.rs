@@ -35,9 +35,13 @@ pub struct Transport {
 }
 
 impl Transport {
-    /// Whether its kind does nothing without AWS, and so is given it unasked.
+    /// Whether it does nothing without AWS, and so is given it unasked.
     pub(crate) fn wants_aws(&self) -> bool {
-        matches!(self.kind.as_str(), "ssm" | "data-api")
+        match self.kind.as_str() {
+            "ssm" | "data-api" => true,
+            "ssh" => self.config.get("key").is_some_and(|key| key == "instance-connect"),
+            _ => false,
+        }
     }
 }
 

@@ -12,6 +12,7 @@ pub use fault::Fault;
 use fault::Faults;
 use fleet::Fleet;
 pub use fleet::{Cluster, Instance, ServerlessV2};
+use instance_connect::Pushes;
 pub use journal::Call;
 use journal::Journal;
 use principal::{AssumableRole, Principals, owned};
@@ -36,6 +37,7 @@ mod ec2;
 mod environment;
 mod fault;
 mod fleet;
+mod instance_connect;
 mod journal;
 pub(crate) mod principal;
 mod rds;
@@ -80,6 +82,7 @@ pub(crate) struct State {
     vault: Vault,
     fleet: Fleet,
     portal: Portal,
+    pub(crate) pushes: Pushes,
 }
 
 impl World {

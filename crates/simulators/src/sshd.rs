@@ -101,6 +101,11 @@ impl Sshd {
         Ok(lines.concat())
     }
 
+    /// The directory of keys that were pushed: a file for each user.
+    pub(crate) fn pushed_keys(&self) -> PathBuf {
+        self.directory.path().join(builder::PUSHED)
+    }
+
     /// The server's log, at debug level: connections, logins and forwarding requests.
     pub fn log(&self) -> &Log {
         &self.log

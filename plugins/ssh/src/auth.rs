@@ -1,7 +1,7 @@
 //! Logging in to the bastion: with a key file, then with the keys of an agent; with a certificate
 //! before the key it certifies.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -59,8 +59,8 @@ impl<'a> Login<'a> {
             }
         }
         keys.certificates = keys.left_to_the_agent();
-        for (file, key) in std::mem::take(&mut keys.private) {
-            if self.may_go_on() && self.with_key(&file, key).await? {
+        for (name, key) in std::mem::take(&mut keys.private) {
+            if self.may_go_on() && self.with_key(&name, key).await? {
                 return Ok(());
             }
         }
@@ -68,18 +68,17 @@ impl<'a> Login<'a> {
         if agent && self.may_go_on() && self.with_agent(agent_socket, &keys, now).await? {
             return Ok(());
         }
-        for (file, key) in keys.private_last {
-            if self.may_go_on() && self.with_key(&file, key).await? {
+        for (name, key) in keys.private_last {
+            if self.may_go_on() && self.with_key(&name, key).await? {
                 return Ok(());
             }
         }
         Err(self.refused())
     }
 
-    async fn with_key(&mut self, file: &Path, key: PrivateKey) -> Result<bool, Error> {
+    async fn with_key(&mut self, name: &str, key: PrivateKey) -> Result<bool, Error> {
         let hash = self.hash_for(key.algorithm()).await?;
-        let file = file.display();
-        self.tried.push(format!("{file} ({})", fingerprint(key.public_key())));
+        self.tried.push(format!("{name} ({})", fingerprint(key.public_key())));
         let key = PrivateKeyWithHashAlg::new(Arc::new(key), hash);
         let user = self.hop.user.clone();
         let result = self.handle.authenticate_publickey(user, key).await;
@@ -294,6 +293,13 @@ impl<'a> Login<'a> {
                  the name there with AuthorizedPrincipalsFile",
                 self.names.join(", "),
                 self.hop.user
+            ));
+        }
+        if let Some(instance) = &self.hop.identities.instance {
+            return error.with_hint(format!(
+                "check that user is one of the instance's own (ec2-user on Amazon Linux, ubuntu on \
+                 Ubuntu), that this server runs on {instance}, and that EC2 Instance Connect is \
+                 installed there"
             ));
         }
         error.with_hint(format!(

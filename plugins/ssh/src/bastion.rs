@@ -10,8 +10,9 @@ use tokio::time::{Instant, timeout_at};
 use crate::channel::Channel;
 use crate::config::Config;
 use crate::connection::{Connection, OpenError, Place};
-use crate::dial::{Dialled, dial};
+use crate::dial::{Dialled, Means, dial};
 use crate::environment::Environment;
+use crate::instance_connect::InstanceConnect;
 use crate::passphrases::Passphrases;
 use crate::route::Route;
 use crate::surroundings::Surroundings;
@@ -24,6 +25,7 @@ pub struct Bastion<E> {
     limit: usize,
     environment: E,
     passphrases: Arc<Passphrases>,
+    instance_connect: InstanceConnect<E>,
     slot: Mutex<Slot>,
 }
 
@@ -68,7 +70,8 @@ impl<E: Environment> Bastion<E> {
         let route = Route::resolve(config, here)?;
         let limit = config.sessions_per_connection.map_or(usize::MAX, |limit| limit.get().into());
         let (passphrases, slot) = (Arc::default(), Mutex::new(Slot::Vacant));
-        Ok(Self { route, limit, environment, passphrases, slot })
+        let instance_connect = InstanceConnect::new(environment.clone());
+        Ok(Self { route, limit, environment, passphrases, instance_connect, slot })
     }
 
     /// The way there.
@@ -168,7 +171,12 @@ impl<E: Environment> Bastion<E> {
     }
 
     async fn dial(self: &Arc<Self>, to: &Destination) -> Result<Connection, Error> {
-        match Box::pin(dial(&self.route, &self.passphrases, &self.environment, to)).await {
+        let means = Means {
+            passphrases: &self.passphrases,
+            instance_connect: &self.instance_connect,
+            environment: &self.environment,
+        };
+        match Box::pin(dial(&self.route, &means, to)).await {
             Ok(dialled) => {
                 let connection = dialled.connection.clone();
                 *self.lock() = Slot::Open(connection.clone());

@@ -20,6 +20,13 @@ pub struct Config {
     /// Who logs in to the bastion. By default `User` of `ssh_config`, else the local user.
     #[serde(default)]
     pub user: Option<String>,
+    /// `"instance-connect"`: no key of yours. A new one is made for each login at the bastion, and EC2 Instance
+    /// Connect has the bastion take it for a minute.
+    #[serde(default)]
+    pub key: Option<Key>,
+    /// The EC2 instance that the bastion is, for `key = "instance-connect"`. By default `host`.
+    #[serde(default)]
+    pub instance: Option<String>,
     /// A private key, in OpenSSH, PEM or `PuTTY` format. If it is encrypted, its passphrase is the
     /// secret `key_passphrase` of this transport.
     #[serde(default)]
@@ -88,8 +95,44 @@ impl Config {
         if self.ssh_config == Some(false) && self.ssh_config_file.is_some() {
             return Err("ssh_config = false and ssh_config_file contradict each other");
         }
+        self.check_key()
+    }
+
+    fn check_key(&self) -> Result<(), &'static str> {
+        let Some(Key::InstanceConnect) = self.key else {
+            return match self.instance {
+                Some(_) => Err("instance is for key = \"instance-connect\""),
+                None => Ok(()),
+            };
+        };
+        let own = self.key_file.is_some() || self.certificate_file.is_some();
+        if own || self.agent == Some(true) {
+            return Err("key = \"instance-connect\" makes a key of its own: leave out key_file, \
+                        certificate_file and agent");
+        }
+        if self.instance().is_none() {
+            return Err(
+                "instance must say which EC2 instance the bastion is (i-…), unless host does",
+            );
+        }
         Ok(())
     }
+
+    /// The EC2 instance that is handed a key, if one is.
+    pub fn instance(&self) -> Option<&str> {
+        let Key::InstanceConnect = self.key?;
+        let id = self.instance.as_ref().unwrap_or(&self.host);
+        let hex = |rest: &str| !rest.is_empty() && rest.chars().all(|c| c.is_ascii_hexdigit());
+        id.strip_prefix("i-").is_some_and(hex).then_some(id)
+    }
+}
+
+/// Whose key logs in to the bastion, if it is none of the person's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Key {
+    /// One made for each login, which EC2 Instance Connect hands to the instance.
+    InstanceConnect,
 }
 
 /// What to do with a bastion whose host key is not known yet.
@@ -101,4 +144,30 @@ pub enum HostKeyPolicy {
     Strict,
     /// Accept and record it, if nothing is known about that bastion.
     AcceptNew,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(json: &str) -> Result<(), &'static str> {
+        serde_json::from_str::<Config>(json).unwrap().check()
+    }
+
+    #[test]
+    fn instance_connect_needs_an_instance_and_no_other_key() {
+        let connect = |more: &str| {
+            check(&format!(r#"{{"host": "bastion", "key": "instance-connect"{more}}}"#))
+        };
+        assert!(connect(r#", "instance": "i-0123456789abcdef0""#).is_ok());
+        assert!(check(r#"{"host": "i-0123456789abcdef0", "key": "instance-connect"}"#).is_ok());
+        assert!(connect("").unwrap_err().contains("which EC2 instance"));
+        assert!(connect(r#", "instance": "mi-01""#).unwrap_err().contains("which EC2 instance"));
+        for more in [r#""key_file": "k""#, r#""certificate_file": "c""#, r#""agent": true"#] {
+            let error = connect(&format!(r#", "instance": "i-01", {more}"#)).unwrap_err();
+            assert!(error.contains("a key of its own"), "{more}: {error}");
+        }
+        let error = check(r#"{"host": "bastion", "instance": "i-01"}"#).unwrap_err();
+        assert!(error.contains("instance-connect"), "{error}");
+    }
 }

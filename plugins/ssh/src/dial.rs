@@ -19,6 +19,7 @@ use crate::events::{Events, EventsSeen};
 use crate::hop::Hop;
 use crate::host_key::HostKeyCheck;
 use crate::identities::{self, Keys};
+use crate::instance_connect::InstanceConnect;
 use crate::passphrases::Passphrases;
 use crate::refusal;
 use crate::route::Route;
@@ -31,6 +32,13 @@ pub(crate) struct Dialled {
     pub(crate) chain: Chain,
 }
 
+/// What it takes to log in somewhere.
+pub(crate) struct Means<'a, E> {
+    pub(crate) passphrases: &'a Arc<Passphrases>,
+    pub(crate) instance_connect: &'a InstanceConnect<E>,
+    pub(crate) environment: &'a E,
+}
+
 /// Connects to each server on the route, checks its host key and logs in, before the destination's
 /// deadline.
 ///
@@ -39,14 +47,15 @@ pub(crate) struct Dialled {
 /// Cancel safety: dropping it gives the attempt up and closes what is open.
 pub(crate) async fn dial<E: Environment>(
     route: &Route,
-    passphrases: &Arc<Passphrases>,
-    environment: &E,
+    means: &Means<'_, E>,
     to: &Destination,
 ) -> Result<Dialled, Error> {
+    let environment = means.environment;
     // Before any server hears of us: what can fail here would only count as a failed login.
     let mut prepared = Vec::new();
     for hop in route.hops() {
-        prepared.push((hop, Prepared::load(hop, passphrases, environment, to.deadline).await?));
+        prepared
+            .push((hop, Prepared::load(hop, means.passphrases, environment, to.deadline).await?));
     }
     let mut chain = Chain::default();
     let mut connected = None;
@@ -54,7 +63,7 @@ pub(crate) async fn dial<E: Environment>(
         if let Some((hop, connection)) = connected.take() {
             chain.add(hop, connection, environment);
         }
-        let step = Step { hop, chain: &chain, environment, to };
+        let step = Step { hop, chain: &chain, means, to };
         let connection = Box::pin(step.connect(prepared)).await;
         connected = Some((hop, connection.map_err(|error| chain.broken().unwrap_or(error))?));
     }
@@ -91,7 +100,7 @@ impl Prepared {
 struct Step<'a, E> {
     hop: &'a Hop,
     chain: &'a Chain,
-    environment: &'a E,
+    means: &'a Means<'a, E>,
     to: &'a Destination,
 }
 
@@ -103,15 +112,26 @@ struct Met {
 }
 
 impl<E: Environment> Step<'_, E> {
-    async fn connect(&self, prepared: Prepared) -> Result<(Connection, Keeper), Error> {
-        let (hop, to) = (self.hop, self.to);
+    async fn connect(&self, mut prepared: Prepared) -> Result<(Connection, Keeper), Error> {
+        let (hop, to, environment) = (self.hop, self.to, self.means.environment);
         let late = |step: &str| Error::timeout(format!("{hop} did not {step} in time"));
         let meeting = timeout_at(self.meet_by(), self.meet(prepared.host_key)).await;
         let Met { mut handle, events, lifeline } =
             meeting.map_err(|_| late("finish the key exchange"))??;
-        let agent = identities::agent_socket(hop, self.environment);
+        if let Some(instance) = &hop.identities.instance {
+            // Not before: the instance forgets it after a minute.
+            let key = Box::pin(self.means.instance_connect.key(instance, &hop.user));
+            let late = |_| {
+                Error::timeout(format!(
+                    "EC2 Instance Connect did not hand {instance} a key in time"
+                ))
+            };
+            let key = timeout_at(to.deadline, key).await.map_err(late)??;
+            prepared.keys.private.push(("a key by EC2 Instance Connect".to_owned(), key));
+        }
+        let agent = identities::agent_socket(hop, environment);
         let login = Login::new(&mut handle, hop);
-        let login = login.run(prepared.keys, agent, self.environment.now());
+        let login = login.run(prepared.keys, agent, environment.now());
         timeout_at(to.deadline, login).await.map_err(|_| late("finish the login"))??;
         announce(hop, &events);
         Ok(Connection::new(handle, events, lifeline, &hop.to_string(), to.idle_limit))
@@ -124,14 +144,14 @@ impl<E: Environment> Step<'_, E> {
         let greeting = Greeting { hop, known, events, seen };
         let limit = to.tcp_limit.min(self.meet_by().saturating_duration_since(begun));
         if self.chain.is_empty() {
-            let dialling = self.environment.dial(&hop.host, hop.port, limit).await;
+            let dialling = self.means.environment.dial(&hop.host, hop.port, limit).await;
             let stream = dialling.map_err(refusal::not_there)?;
             greeting.exchange_keys(stream, begun.elapsed()).await
         } else {
             let until = Destination { deadline: begun + limit, ..to.clone() };
             let channel = self.chain.open(hop, &until).await?;
             let fate = greeting.seen.set_fate.clone();
-            let stream = self.chain.carry(channel, fate, self.environment)?;
+            let stream = self.chain.carry(channel, fate, self.means.environment)?;
             greeting.exchange_keys(stream, begun.elapsed()).await
         }
     }

@@ -3,14 +3,17 @@
 use std::future::Future;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use pgferry_transport_aws::Program;
 use pgferry_transport_sdk::{Error, State};
 use tokio::io::{AsyncRead, AsyncWrite};
 use zeroize::Zeroizing;
 
 /// The services of the program that carries the tunnel. Its clones are the same program.
-pub trait Environment: Clone + Send + Sync + 'static {
+///
+/// Of AWS, and of the time, it knows what [`Program`] asks for; the former is needed for EC2 Instance Connect alone.
+pub trait Environment: Program {
     /// A connected socket to the bastion, or to what leads there.
     type Stream: AsyncRead + AsyncWrite + AsFd + Send + Unpin + 'static;
 
@@ -36,9 +39,6 @@ pub trait Environment: Clone + Send + Sync + 'static {
 
     /// Where the ssh-agent listens, if there is one.
     fn agent_socket(&self) -> Option<PathBuf>;
-
-    /// The time, which certificates depend on.
-    fn now(&self) -> SystemTime;
 
     /// Reports that the bastion connection is up, or down and why.
     fn report(&self, state: State, text: &str);

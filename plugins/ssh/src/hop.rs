@@ -43,6 +43,8 @@ pub enum Role {
 /// The keys to log in with, in the order in which they are tried: files, then the agent's.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Identities {
+    /// The EC2 instance that is handed a key made for the login. There are no others then.
+    pub instance: Option<String>,
     /// Files of private keys.
     pub files: Vec<IdentityFile>,
     /// A file with a user certificate for one of these keys, which has to be usable.

@@ -22,12 +22,12 @@ use crate::passphrases::Passphrases;
 /// What a login is made with.
 #[derive(Default)]
 pub(crate) struct Keys {
-    /// Private keys from files, in the order to try them.
-    pub(crate) private: Vec<(PathBuf, PrivateKey)>,
+    /// Private keys with what to call them, in the order to try them.
+    pub(crate) private: Vec<(String, PrivateKey)>,
     /// Certificates from files, for these keys or the agent's, in the order to try them.
     pub(crate) certificates: Vec<(PathBuf, Certificate)>,
     /// Those to try after the agent's.
-    pub(crate) private_last: Vec<(PathBuf, PrivateKey)>,
+    pub(crate) private_last: Vec<(String, PrivateKey)>,
     /// The public halves of the files. The agent's keys among them come before its others.
     pub(crate) public: Vec<PublicKey>,
     /// Why some of the files are not used.
@@ -65,7 +65,7 @@ pub(crate) async fn load<E: Environment>(
         if file.named_by == NamedBy::Configuration {
             let key = key_file::load(&file.path, passphrases, environment, deadline).await?;
             keys.public.push(key.public_key().clone());
-            keys.private.push((file.path.clone(), key));
+            keys.private.push((file.path.display().to_string(), key));
             continue;
         }
         let public = keys.note(file);
@@ -132,7 +132,7 @@ impl Keys {
         let unnamed = file.named_by == NamedBy::Nobody;
         let list = if unnamed { &mut self.private_last } else { &mut self.private };
         match loaded {
-            Ok(key) => list.push((file.path.clone(), key)),
+            Ok(key) => list.push((file.path.display().to_string(), key)),
             // Somebody is about to type its passphrase.
             Err(error) if error.status() == Status::TIMEOUT => return Err(error),
             Err(_) if !file.path.exists() => {

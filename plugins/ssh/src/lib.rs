@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use pgferry_transport_aws::Program;
 use pgferry_transport_sdk::{
     Context, DialStream, Error, Flags, Host, State, Stream, Target, Transport, export_transport,
 };
@@ -42,6 +43,7 @@ mod events;
 pub mod hop;
 mod host_key;
 mod identities;
+mod instance_connect;
 mod key_file;
 pub mod known_hosts;
 mod login;
@@ -56,7 +58,7 @@ pub mod surroundings;
 
 /// One bastion as a transport.
 pub struct Ssh {
-    bastion: Arc<Bastion<Program>>,
+    bastion: Arc<Bastion<Here>>,
     idle_timeout: Option<Duration>,
 }
 
@@ -68,7 +70,7 @@ impl Transport for Ssh {
 
     fn create(config: Config, host: Host) -> Result<Self, Error> {
         config.check().map_err(Error::config)?;
-        let bastion = Bastion::new(&config, &Surroundings::here(), Program(host))?;
+        let bastion = Bastion::new(&config, &Surroundings::here(), Here(host))?;
         let idle_timeout = config.idle_timeout.map(|limit| limit.0);
         Ok(Self { bastion: Arc::new(bastion), idle_timeout })
     }
@@ -97,9 +99,19 @@ export_transport!(Ssh, "ssh");
 
 /// The program that has loaded this transport.
 #[derive(Clone)]
-struct Program(Host);
+struct Here(Host);
 
-impl Environment for Program {
+impl Program for Here {
+    async fn secret(&self, name: &str) -> Result<Zeroizing<String>, Error> {
+        Program::secret(&self.0, name).await
+    }
+
+    fn now(&self) -> SystemTime {
+        Program::now(&self.0)
+    }
+}
+
+impl Environment for Here {
     type Stream = DialStream;
 
     async fn dial(&self, host: &str, port: u16, limit: Duration) -> Result<DialStream, Error> {
@@ -113,11 +125,6 @@ impl Environment for Program {
 
     fn agent_socket(&self) -> Option<PathBuf> {
         std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from)
-    }
-
-    fn now(&self) -> SystemTime {
-        #[expect(clippy::disallowed_methods, reason = "this is where the clock comes in")]
-        SystemTime::now()
     }
 
     fn report(&self, state: State, text: &str) {

@@ -18,6 +18,9 @@ pub(crate) fn identities(
     config: &Config,
     here: &Surroundings,
 ) -> Identities {
+    if let (Role::Bastion, Some(instance)) = (role, config.instance()) {
+        return Identities { instance: Some(instance.to_owned()), ..Identities::default() };
+    }
     let own = config.key_file.as_ref();
     let (files, named_by) = match (&settings.identity_files, own) {
         (Some(files), own) if role == Role::Jump || own.is_none() => {
@@ -39,6 +42,7 @@ pub(crate) fn identities(
     let files = if asked_for && named_by == NamedBy::Nobody { Vec::new() } else { files };
     let own_key = role == Role::Bastion || named_by == NamedBy::Configuration;
     Identities {
+        instance: None,
         certificate_file: config.certificate_file.clone().filter(|_| own_key),
         files: files.into_iter().map(|path| IdentityFile { path, named_by }).collect(),
         certificate_files: settings.certificate_files.clone(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use pgferry_transport_sdk::Error;
 
 use crate::config::Config;
-use crate::hop::{Hop, Role};
+use crate::hop::{Hop, Identities, Role};
 use crate::login;
 use crate::ssh_config::{Jump, Query, Settings, SshConfig};
 use crate::surroundings::Surroundings;
@@ -92,7 +92,8 @@ impl Wanted {
         here: &Surroundings,
     ) -> Result<(Hop, Vec<Jump>), Error> {
         let Self { role, place, before } = self;
-        let own_keys = config.key_file.is_some() || config.agent == Some(true);
+        let named = config.key_file.is_some() || config.instance().is_some();
+        let own_keys = named || config.agent == Some(true);
         let query = Query {
             host: &place.host,
             user: place.user.as_deref(),
@@ -131,7 +132,8 @@ fn hop(
         keepalive_max: config.keepalive_max.or(settings.alive_count_max).unwrap_or(KEEPALIVE_MAX),
         connect_timeout: settings.connect_timeout,
     };
-    if hop.identities.files.is_empty() && hop.identities.agent.is_none() {
+    let Identities { instance, files, agent, .. } = &hop.identities;
+    if instance.is_none() && files.is_empty() && agent.is_none() {
         let text = format!("there is no key to log in to {hop} with");
         return Err(Error::config(text).with_hint(
             "set key_file, or agent = true, or IdentityFile in ssh_config; there is no ssh-agent \

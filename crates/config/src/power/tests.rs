@@ -111,6 +111,19 @@ fn every_power_is_named_with_its_line_its_key_and_its_value() {
 }
 
 #[test]
+fn a_key_by_instance_connect_is_a_power_and_the_only_one() {
+    let text = "transports.t = { kind = \"ssh\", host = \"i-1\", key = \"instance-connect\", \
+                agent = false, ssh_config = false }";
+    let wanted = "1: transports.t.key: has a key of its own let in with your AWS credentials: \
+                  instance-connect";
+    assert!(
+        matches!(asked(text).as_slice(), [one] if one.starts_with(wanted)),
+        "{:?}",
+        asked(text)
+    );
+}
+
+#[test]
 fn a_secret_is_named_with_the_host_that_gets_it() {
     let text = "[targets.a]\ndatabase.host = \"evil.example\"\n\
                 credential = { kind = \"password\", user = \"u\", password_env = \"AWS_KEY\" }\n\

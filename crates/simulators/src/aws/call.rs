@@ -78,7 +78,11 @@ fn meant(
     }
     if let Some(target) = request.header("x-amz-target") {
         let (service, action) = target.split_once('.').unwrap_or(("", target));
-        let service = if service == "AmazonSSM" { "ssm" } else { service };
+        let service = match service {
+            "AmazonSSM" => "ssm",
+            "AWSEC2InstanceConnectService" => "ec2-instance-connect",
+            other => other,
+        };
         return found(service, action, Protocol::Json);
     }
     let action = parameters.optional("Action").unwrap_or_default();

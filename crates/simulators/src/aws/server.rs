@@ -12,6 +12,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{mpsc, watch},
     task::JoinSet,
+    time::interval,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::either::Either;
@@ -21,6 +22,7 @@ use super::{
     call::{Incoming, Scheme},
     ec2,
     fault::Fault,
+    instance_connect,
     journal::Call,
     principal::{Principal, Unauthenticated},
     rds,
@@ -45,6 +47,15 @@ pub(crate) type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 /// Runs until nobody can add a port any more; ports and connections end with it.
 pub(super) async fn run(mut ports: mpsc::UnboundedReceiver<Port>, world: Arc<World>) {
     let mut listeners = JoinSet::new();
+    let expiring = world.clone();
+    listeners.spawn(async move {
+        let mut ticks = interval(Duration::from_millis(100));
+        loop {
+            ticks.tick().await;
+            let now = expiring.clock.now();
+            expiring.state().pushes.expire(now);
+        }
+    });
     while let Some(port) = ports.recv().await {
         listeners.spawn(listen(port, world.clone()));
     }
@@ -193,6 +204,12 @@ fn dispatch(incoming: &Incoming, world: &World) -> Result<Success, Failure> {
         ("ec2", "DescribeInstances") => {
             let nodes = world.sessions.instances();
             ec2::instances(&caller, parameters, (&nodes, &world.region))
+        }
+        ("ec2-instance-connect", "SendSSHPublicKey") => {
+            let nodes = world.sessions.instances();
+            let here = (nodes.as_slice(), world.region.as_str(), now);
+            let body = incoming.json()?;
+            instance_connect::send_ssh_public_key(&caller, &body, &mut state.pushes, here)
         }
         ("ssm", action) => api::call(action, incoming, &caller, (&world.sessions, &world.region)),
         ("ssmmessages", _) => {

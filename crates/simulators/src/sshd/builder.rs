@@ -18,6 +18,15 @@ pub struct Builder {
     permit_open: Vec<SocketAddr>,
     forwarding: Forwarding,
     settings: Vec<(String, String)>,
+    keys: Keys,
+}
+
+/// Where users' keys are.
+#[derive(Clone, Copy, Debug, Default)]
+enum Keys {
+    #[default]
+    Listed,
+    Pushed,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,6 +48,13 @@ impl Builder {
     #[must_use]
     pub fn allow_tcp_forwarding(mut self, allowed: bool) -> Self {
         self.forwarding = if allowed { Forwarding::Allowed } else { Forwarding::Denied };
+        self
+    }
+
+    /// Lets nobody in but with a key that [`crate::Aws::serve_instance_connect`] has put there.
+    #[must_use]
+    pub fn keys_by_instance_connect(mut self) -> Self {
+        self.keys = Keys::Pushed;
         self
     }
 
@@ -80,6 +96,8 @@ impl Builder {
         let passphrase = Alphanumeric.sample_string(&mut rand::rng(), 24);
         keys::make_host_keys(directory.path())?;
         keys::make_user_keys(directory.path(), &passphrase)?;
+        fs::create_dir(directory.path().join(PUSHED))
+            .doing(|| "making a directory for pushed keys".to_owned())?;
         self.configure(directory.path())?;
         let log = Log::new("sshd");
         let mut server = Sshd { process: None, log, program, port: 0, user, passphrase, directory };
@@ -110,12 +128,19 @@ impl Builder {
         });
         let file = |name: &str| directory.join(name).display().to_string();
         lines.extend(keys::HOST_KEYS.map(|key| format!("HostKey {}", file(key))));
-        lines.push(format!("AuthorizedKeysFile {}", file("authorized_keys")));
+        let keys = match self.keys {
+            Keys::Listed => file("authorized_keys"),
+            Keys::Pushed => format!("{}/%u", file(PUSHED)),
+        };
+        lines.push(format!("AuthorizedKeysFile {keys}"));
         lines.push(format!("UsePAM {}", pam()));
         lines.push(SETTINGS.to_owned());
         lines.join("\n")
     }
 }
+
+/// The directory of keys that were pushed, a file for each user.
+pub(super) const PUSHED: &str = "pushed";
 
 /// Without PAM, sshd refuses an account whose password is locked (`!`), which is how many systems
 /// come with root. With PAM, a key is enough.

@@ -132,6 +132,17 @@ impl Session {
     }
 }
 
+impl pgferry_transport_aws::Program for Here {
+    async fn secret(&self, name: &str) -> Result<zeroize::Zeroizing<String>, Error> {
+        Err(Error::denied(format!("the secret {name} is not granted")))
+    }
+
+    fn now(&self) -> SystemTime {
+        #[expect(clippy::disallowed_methods, reason = "certificates are made to expire")]
+        SystemTime::now()
+    }
+}
+
 impl Environment for Here {
     type Stream = TcpStream;
 
@@ -153,11 +164,6 @@ impl Environment for Here {
 
     fn agent_socket(&self) -> Option<PathBuf> {
         self.0.world.agent.clone()
-    }
-
-    fn now(&self) -> SystemTime {
-        #[expect(clippy::disallowed_methods, reason = "certificates are made to expire")]
-        SystemTime::now()
     }
 
     fn report(&self, state: State, text: &str) {

@@ -263,7 +263,10 @@ fn a_transport_has_the_aws_of_its_kind_of_its_target_or_of_its_own() {
         (other.profile.as_deref(), other.region.as_deref()),
         (Some("own"), Some("us-east-1"))
     );
-    assert_eq!(aws("transport = { kind = \"ssh\", host = \"b\" }", all), None);
+    let ssh = "transport = { kind = \"ssh\", host = \"i-1\"";
+    assert_eq!(aws(&format!("{ssh} }}"), all), None);
+    let pushed = aws(&format!("{ssh}, key = \"instance-connect\" }}"), all);
+    assert_eq!(profile(pushed).as_deref(), Some("own"));
     let granted = aws("transport = { kind = \"mine\", aws = {} }", all);
     assert_eq!(profile(granted).as_deref(), Some("own"));
     refused(&format!("{IAM}transport = {{ kind = \"direct\", aws = {{}} }}"), "is for plugins");
