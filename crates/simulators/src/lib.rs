@@ -12,9 +12,8 @@
 //!
 //! AWS is a model, for want of a real one to run: where it had to choose, it is the stricter.
 //!
-//! Start from [`Postgres`], [`Sshd`], [`FaultRelay`], [`Aws`], [`IamDatabase`],
-//! [`SessionManager`] and [`ConnectProxy`];
-//! [`Authority`] issues the certificates.
+//! Start from [`Postgres`], [`Sshd`], [`FaultRelay`], [`Aws`], [`IamDatabase`], [`SessionManager`],
+//! [`DataApi`] and [`ConnectProxy`]; [`Authority`] issues the certificates.
 //!
 //! Every blocking wait takes a limit or has a documented one. The `start` functions panic with a
 //! full sentence, which is what a test wants; each has a `try_start` beside it for other callers.
@@ -23,8 +22,8 @@ pub use aws::{Aws, Call, Clock, Cluster, Fault, Instance as DbInstance, Rotation
 pub use certificates::{Authority, Certificate};
 pub use connect_proxy::ConnectProxy;
 pub use data_api::{
-    AbortedCommit, DataApi, DataApiCall, ErrorText, EscapeStrings, Leftovers, NullType, RowLimit,
-    Undecodable, Unknowns,
+    AbortedCommit, DataApi, DataApiCall, ErrorText, EscapeStrings, Leak, Leftovers, NullType,
+    RowLimit, SeveralStatements, Undecodable, Unknowns,
 };
 pub use error::Error;
 pub use fault_relay::{Counters, Direction, FaultRelay, NewConnections};

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use super::reply::Failure;
 
-/// What happens to a call instead of its being served.
+/// What happens to a call instead of its being served, or after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// It came too soon after the last one: HTTP 400 and the protocol's throttling code.
@@ -19,6 +19,12 @@ pub enum Fault {
     Hang,
     /// The connection ends without an answer.
     Drop,
+    /// It is served; then the connection ends without an answer.
+    LostAnswer,
+    /// It is served, and answered with HTTP 500 all the same.
+    InternalAfter,
+    /// It is served, but half of the answer comes only after [`super::Aws::release`].
+    SlowBody,
     /// This very error.
     Error {
         /// The HTTP status.
@@ -85,7 +91,7 @@ impl Faults {
 }
 
 impl Fault {
-    /// The error to answer with; none for the faults without an answer.
+    /// The error to answer with instead of serving the call; none for the faults without one.
     pub(crate) fn failure(&self) -> Option<Failure> {
         match self {
             Self::Throttle => Some(Failure::throttled()),
@@ -94,7 +100,9 @@ impl Fault {
                 Some(Failure::new(503, "ServiceUnavailable", "The service is unavailable."))
             }
             Self::Error { status, code, message } => Some(Failure::new(*status, code, message)),
-            Self::Hang | Self::Drop => None,
+            Self::Hang | Self::Drop | Self::LostAnswer | Self::InternalAfter | Self::SlowBody => {
+                None
+            }
         }
     }
 }

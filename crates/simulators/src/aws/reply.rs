@@ -87,6 +87,9 @@ impl Failure {
         match (&self.code, protocol) {
             (Code::Plain(code), _) => code,
             (Code::Either(query, _), Protocol::Query(_) | Protocol::Ec2) => query,
+            (Code::Either("InternalFailure", _), Protocol::DataApi) => {
+                "InternalServerErrorException"
+            }
             (Code::Either(_, json), _) => json,
         }
     }

@@ -1,11 +1,26 @@
 //! Takes calls over HTTP, holds them to account, and passes them on.
 
-use std::{convert::Infallible, future::pending, io, sync::Arc, time::Duration, time::SystemTime};
+use std::{
+    convert::Infallible,
+    future::{pending, ready},
+    io,
+    sync::Arc,
+    time::Duration,
+    time::SystemTime,
+};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
+use futures_util::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
+use http_body_util::{BodyExt as _, Full, Limited, StreamBody};
 use hyper::{
-    Response, body::Incoming as Body, header::HeaderValue, server::conn::http1, service::service_fn,
+    Response,
+    body::{Frame, Incoming as Body},
+    header::HeaderValue,
+    server::conn::http1,
+    service::service_fn,
 };
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -43,6 +58,10 @@ pub(super) struct Port {
 
 /// A connection of either kind.
 pub(crate) type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+
+/// The body of an answer.
+type Answer = http_body_util::Either<Full<Bytes>, SlowBody>;
+type SlowBody = StreamBody<BoxStream<'static, Result<Frame<Bytes>, Infallible>>>;
 
 /// Runs until nobody can add a port any more; ports and connections end with it.
 pub(super) async fn run(mut ports: mpsc::UnboundedReceiver<Port>, world: Arc<World>) {
@@ -100,28 +119,23 @@ async fn answer(
     mut request: hyper::Request<Body>,
     scheme: Scheme,
     world: &World,
-) -> Result<Response<Full<Bytes>>, io::Error> {
+) -> Result<Response<Answer>, io::Error> {
     let upgrade = hyper::upgrade::on(&mut request);
     let incoming = Incoming::read(received(request).await?, scheme);
     let action = incoming.qualified_action();
     let hold = world.faults.hold();
     let fault = world.faults.next(&action);
     let number = world.journal.begin(entry(&incoming, action, world.clock.now()));
-    let answer = match fault {
-        Some(Fault::Drop) => return Err(io::ErrorKind::ConnectionAborted.into()),
-        Some(Fault::Hang) => {
-            released(hold).await;
-            serve_call(&incoming, world).await
-        }
-        Some(fault) => Err(fault.failure().unwrap_or_else(Failure::internal)),
-        None => serve_call(&incoming, world).await,
-    };
+    let answer = served(&incoming, world, fault.as_ref(), &hold).await?;
     let code = answer.as_ref().err().map(|it| it.code(incoming.protocol).to_owned());
     world.journal.end(number, code);
+    if fault == Some(Fault::LostAnswer) {
+        return Err(io::ErrorKind::ConnectionAborted.into());
+    }
     if let Ok(Success::DataChannel(session)) = &answer {
         world.sessions.hole().wait_for(|hole| !hole).await.ok();
         let key = incoming.request.header("sec-websocket-key").unwrap_or_default();
-        return Ok(websocket::accept(session.clone(), key, upgrade));
+        return Ok(websocket::accept(session.clone(), key, upgrade).map(Answer::Left));
     }
     let id = format!("00000000-0000-4000-8000-{number:012x}");
     let mut response = incoming.protocol.response(&incoming.action, &answer, &id);
@@ -130,7 +144,44 @@ async fn answer(
     if let Ok(date) = HeaderValue::from_str(&httpdate::fmt_http_date(date)) {
         response.headers_mut().insert("date", date);
     }
-    Ok(response)
+    Ok(match fault {
+        Some(Fault::SlowBody) => slow(response, hold).await.map(Answer::Right),
+        _ => response.map(Answer::Left),
+    })
+}
+
+/// What a call comes to, with a fault if there is one.
+async fn served(
+    incoming: &Incoming,
+    world: &World,
+    fault: Option<&Fault>,
+    hold: &watch::Receiver<u64>,
+) -> Result<Result<Success, Failure>, io::Error> {
+    Ok(match fault {
+        Some(Fault::Drop) => return Err(io::ErrorKind::ConnectionAborted.into()),
+        Some(Fault::Hang) => {
+            released(hold.clone()).await;
+            serve_call(incoming, world).await
+        }
+        Some(Fault::InternalAfter) => {
+            serve_call(incoming, world).await.and(Err(Failure::internal()))
+        }
+        Some(Fault::LostAnswer | Fault::SlowBody) | None => serve_call(incoming, world).await,
+        Some(fault) => Err(fault.failure().unwrap_or_else(Failure::internal)),
+    })
+}
+
+/// The second half of the body waits.
+async fn slow(response: Response<Full<Bytes>>, hold: watch::Receiver<u64>) -> Response<SlowBody> {
+    let (head, body) = response.into_parts();
+    let mut first = body.collect().await.unwrap_or_default().to_bytes();
+    let second = first.split_off(first.len() / 2);
+    let second = stream::once(async move {
+        released(hold).await;
+        Ok(Frame::data(second))
+    });
+    let all = stream::once(ready(Ok(Frame::data(first)))).chain(second);
+    Response::from_parts(head, StreamBody::new(all.boxed()))
 }
 
 async fn released(mut hold: watch::Receiver<u64>) {

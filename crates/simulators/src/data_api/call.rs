@@ -13,8 +13,9 @@ use tokio::time::interval;
 
 use super::{
     Service,
-    refusal::{database_error, from_postgres, transaction_not_found, validation},
-    request::{AnswerOptions, Decimals, Format, Longs, Operation, Request, Statement},
+    argument::Parameter,
+    refusal::{database_error, from_postgres, transaction_not_found},
+    request::{AnswerOptions, Decimals, Format, Longs, Operation, Request, Rows, Statement},
     session::{Login, Session},
     statement::{self, Prepared, Trouble},
     transaction::{End, Transaction},
@@ -70,7 +71,7 @@ impl Task {
     async fn batch(
         &self,
         sql: &str,
-        sets: &[Vec<super::argument::Parameter>],
+        sets: &[Vec<Parameter>],
         transaction: Option<&str>,
     ) -> Result<Value, Failure> {
         let unknowns = self.service.unknowns();
@@ -80,13 +81,10 @@ impl Task {
             sets.iter().map(|set| Prepared::new(sql, set, &unknowns)).collect::<Result<_, _>>()?;
         let mut results = Vec::new();
         for prepared in &prepared {
-            let answered = match transaction {
-                Some(id) => self.run_within(id, prepared, PLAIN, &unknowns).await?,
-                None => self.run_alone(prepared, PLAIN, &unknowns).await?,
+            match transaction {
+                Some(id) => self.run_within(id, prepared, BATCH, &unknowns).await?,
+                None => self.run_alone(prepared, BATCH, &unknowns).await?,
             };
-            if answered.get("records").is_some() {
-                return Err(validation("A batch takes statements that return no rows."));
-            }
             // No counts, no keys.
             results.push(json!({"generatedFields": []}));
         }
@@ -200,7 +198,8 @@ fn gone(id: &str) -> Failure {
     transaction_not_found(id, "it was ended by a previous call.")
 }
 
-const PLAIN: AnswerOptions = AnswerOptions {
+const BATCH: AnswerOptions = AnswerOptions {
+    rows: Rows::Refused,
     metadata: false,
     format: Format::Fields,
     longs: Longs::Long,

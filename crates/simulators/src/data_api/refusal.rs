@@ -22,6 +22,10 @@ pub(super) fn unsupported_result(message: &str) -> Failure {
     Failure::new(400, "UnsupportedResultException", message)
 }
 
+pub(super) fn several_statements() -> Failure {
+    validation("Multistatements aren't supported.")
+}
+
 /// Without a message, as the service answers when it is at its wits' end.
 pub(super) fn internal() -> Failure {
     Failure::new(500, "InternalFailure", "")
@@ -42,6 +46,10 @@ pub(super) fn statement_timeout(backend: Option<i32>) -> Failure {
 /// What the service makes of a failure below it.
 pub(super) fn from_postgres(error: &tokio_postgres::Error, shape: ErrorText) -> Failure {
     if let Some(error) = error.as_db_error() {
+        // Told by its words alone: it is a syntax error like others.
+        if error.message() == "cannot insert multiple commands into a prepared statement" {
+            return several_statements();
+        }
         return database_error(&text(error, shape));
     }
     let message = format!("The writer instance is unavailable: {error}");

@@ -37,10 +37,19 @@ pub(super) struct Statement {
 /// How a result is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct AnswerOptions {
+    pub(super) rows: Rows,
     pub(super) metadata: bool,
     pub(super) format: Format,
     pub(super) longs: Longs,
     pub(super) decimals: Decimals,
+}
+
+/// Whether a statement may return rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rows {
+    Returned,
+    /// In a batch.
+    Refused,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,6 +159,7 @@ fn statement(body: &Body<'_>) -> Result<Statement, Failure> {
     };
     let options = Body(options);
     let answer = AnswerOptions {
+        rows: Rows::Returned,
         metadata: body.flag("includeResultMetadata")?,
         format: body
             .choice("formatRecordsAs", [("NONE", Format::Fields), ("JSON", Format::Json)])?,

@@ -85,6 +85,11 @@ impl Pools {
         enough.then(|| pool.idle.pop_front())?
     }
 
+    /// All of them, those that have rested longest first.
+    pub(super) fn drain(&mut self) -> Vec<Session> {
+        self.0.values_mut().flat_map(|pool| pool.idle.drain(..)).collect()
+    }
+
     /// Takes it back.
     pub(super) fn put(&mut self, session: Session) {
         let pool = self.0.entry(session.login.clone()).or_default();

@@ -15,11 +15,13 @@ use super::{
     column,
     field::{Kind, Unwritable, octets},
     placeholder::{self, Scanned},
-    refusal::{database_error, from_postgres, internal, unsupported_result, validation},
-    request::{AnswerOptions, Format},
+    refusal::{
+        database_error, from_postgres, internal, several_statements, unsupported_result, validation,
+    },
+    request::{AnswerOptions, Format, Rows},
     session::Session,
     type_name::type_name,
-    unknowns::{RowLimit, Unknowns},
+    unknowns::{RowLimit, SeveralStatements, Unknowns},
 };
 use crate::aws::reply::Failure;
 
@@ -36,8 +38,10 @@ impl Prepared {
         parameters: &[Parameter],
         unknowns: &Unknowns,
     ) -> Result<Self, Failure> {
-        if placeholder::holds_several(sql, unknowns.escape_strings) {
-            return Err(validation("Multistatements aren't supported."));
+        if unknowns.several == SeveralStatements::BySemicolon
+            && placeholder::holds_several(sql, unknowns.escape_strings)
+        {
+            return Err(several_statements());
         }
         let Scanned { sql, names } = placeholder::scan(sql, unknowns.escape_strings);
         let named = |name: &String| parameters.iter().find(|parameter| parameter.name == *name);
@@ -89,6 +93,10 @@ pub(super) async fn run(
     let statement = client.prepare_typed(&prepared.sql, &types).await.map_err(trouble)?;
     check_count(session, &statement, types.len()).await?;
     let columns = statement.columns();
+    if options.rows == Rows::Refused && !columns.is_empty() {
+        let message = "A batch takes statements that return no rows.";
+        return Err(Trouble::Refused(validation(message)));
+    }
     let metadata = match (options.metadata, options.format) {
         (true, Format::Fields) => Some(column::metadata(client, columns).await.map_err(trouble)?),
         (false, _) | (_, Format::Json) => None,

@@ -9,6 +9,8 @@ pub struct Unknowns {
     pub row_limit: RowLimit,
     /// Whether the scanner knows that backslashes escape in `E'…'`.
     pub escape_strings: EscapeStrings,
+    /// Who finds that there are several statements.
+    pub several: SeveralStatements,
     /// What is left on a session for the next call.
     pub leftovers: Leftovers,
     /// What becomes of a statement outside a transaction whose rows cannot be returned.
@@ -41,6 +43,15 @@ pub enum EscapeStrings {
     Known,
     /// `E'\''` is a string and the begin of another.
     Unknown,
+}
+
+/// See [`Unknowns::several`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SeveralStatements {
+    /// Whoever looks for semicolons, to whom `BEGIN ATOMIC … END` is several.
+    BySemicolon,
+    /// PostgreSQL.
+    AsPostgres,
 }
 
 /// See [`Unknowns::leftovers`].
@@ -93,6 +104,7 @@ impl Default for Unknowns {
         Self {
             row_limit: RowLimit::Enforced,
             escape_strings: EscapeStrings::Unknown,
+            several: SeveralStatements::BySemicolon,
             leftovers: Leftovers::Stay,
             undecodable: Undecodable::Committed,
             aborted_commit: AbortedCommit::SaysCommitted,

@@ -1,7 +1,7 @@
 //! A cluster, and calls to it without an SDK.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{self, Read as _, Write as _},
     net::TcpStream,
     sync::LazyLock,
     time::Duration,
@@ -46,16 +46,34 @@ impl Ferry {
         self.call_as(self.aws.credentials(), path, request)
     }
 
-    pub(crate) fn call_as(&self, caller: &Credentials, path: &str, mut request: Value) -> Reply {
+    pub(crate) fn call_as(&self, caller: &Credentials, path: &str, request: Value) -> Reply {
+        send(&self.aws, &self.signed(caller, path, request)).unwrap().read().unwrap()
+    }
+
+    /// As [`Self::call`]; none without an answer.
+    pub(crate) fn try_call(&self, path: &str, request: Value) -> Option<Reply> {
+        self.abandon(path, request).read()
+    }
+
+    /// Calls, and leaves the answer where it is.
+    pub(crate) fn abandon(&self, path: &str, request: Value) -> Pending {
+        send(&self.aws, &self.signed(self.aws.credentials(), path, request)).unwrap()
+    }
+
+    fn signed(&self, caller: &Credentials, path: &str, mut request: Value) -> Request {
         let members = request.as_object_mut().unwrap();
         for (name, value) in
             [("resourceArn", &*self.resource), ("secretArn", &self.secret), ("database", "app")]
         {
             members.entry(name).or_insert_with(|| json!(value));
         }
+        // These two have no such member.
+        if matches!(path, "/CommitTransaction" | "/RollbackTransaction") {
+            members.remove("database");
+        }
         let mut request = post(path, &request.to_string());
         sign(&mut request, caller, self.aws.region(), "rds-data", self.aws.clock().now());
-        send(&self.aws, &request).unwrap()
+        request
     }
 
     /// Runs a statement without parameters or metadata.
@@ -79,13 +97,12 @@ impl Ferry {
 
     /// `CommitTransaction` or `RollbackTransaction`.
     pub(crate) fn end(&self, path: &str, transaction: &str) -> Reply {
-        let ids = json!({
-            "resourceArn": self.resource, "secretArn": self.secret, "transactionId": transaction,
-        });
-        let mut request = post(path, &ids.to_string());
-        let now = self.aws.clock().now();
-        sign(&mut request, self.aws.credentials(), self.aws.region(), "rds-data", now);
-        send(&self.aws, &request).unwrap()
+        self.call(path, json!({"transactionId": transaction}))
+    }
+
+    /// As [`Self::end`]; none without an answer.
+    pub(crate) fn try_end(&self, path: &str, transaction: &str) -> Option<Reply> {
+        self.try_call(path, json!({"transactionId": transaction}))
     }
 }
 
@@ -115,7 +132,7 @@ fn post(path: &str, body: &str) -> Request {
     }
 }
 
-fn send(aws: &Aws, request: &Request) -> std::io::Result<Reply> {
+fn send(aws: &Aws, request: &Request) -> io::Result<Pending> {
     let mut stream = TcpStream::connect(aws.address())?;
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     let headers = request.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
@@ -128,11 +145,34 @@ fn send(aws: &Aws, request: &Request) -> std::io::Result<Reply> {
     );
     stream.write_all(head.as_bytes())?;
     stream.write_all(&request.body)?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let (head, body) = answer.split_once("\r\n\r\n").ok_or(std::io::ErrorKind::UnexpectedEof)?;
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-    Ok(Reply { status, head: head.to_owned(), body: serde_json::from_str(body)? })
+    Ok(Pending(stream))
+}
+
+/// An answer that is still to be read.
+pub(crate) struct Pending(TcpStream);
+
+impl Pending {
+    /// None if the connection ends without one.
+    fn read(mut self) -> Option<Reply> {
+        let mut answer = String::new();
+        self.0.read_to_string(&mut answer).ok()?;
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        let status = head.split(' ').nth(1)?.parse().ok()?;
+        let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
+        let body = if chunked { joined(body)? } else { body.to_owned() };
+        Some(Reply { status, head: head.to_owned(), body: serde_json::from_str(&body).ok()? })
+    }
+}
+
+/// The chunks of a body in one.
+fn joined(mut chunks: &str) -> Option<String> {
+    let mut body = String::new();
+    while let Some((length, rest)) = chunks.split_once("\r\n") {
+        let length = usize::from_str_radix(length, 16).ok()?;
+        body.push_str(rest.get(..length)?);
+        chunks = rest.get(length + 2..)?;
+    }
+    Some(body)
 }
 
 /// One server for all tests: each has tables of its own.

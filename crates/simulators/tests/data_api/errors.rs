@@ -1,6 +1,6 @@
 //! Refusals.
 
-use pgferry_simulators::{Cluster, ErrorText};
+use pgferry_simulators::{Cluster, ErrorText, SeveralStatements};
 use serde_json::json;
 
 use crate::client::Ferry;
@@ -45,9 +45,15 @@ fn what_it_cannot_carry_is_refused_before_the_database() {
 #[test]
 fn a_copy_meets_a_protocol_it_does_not_speak() {
     let ferry = Ferry::start();
-    let reply = ferry.execute("COPY (SELECT 1) TO STDOUT");
-    let expected = "execute: unexpected message: CopyOutResponse";
-    assert_eq!(reply.error(), (400, "DatabaseErrorException", expected));
+    ferry.execute("CREATE TABLE copied (i int)").ok();
+    for (sql, response) in [
+        ("COPY (SELECT 1) TO STDOUT", "CopyOutResponse"),
+        ("COPY copied FROM STDIN", "CopyInResponse"),
+    ] {
+        let expected = format!("execute: unexpected message: {response}");
+        let reply = ferry.execute(sql);
+        assert_eq!(reply.error(), (400, "DatabaseErrorException", &*expected));
+    }
     assert_eq!(ferry.records("SELECT 1"), json!([[{"longValue": 1}]]));
 }
 
@@ -92,4 +98,15 @@ fn a_caller_needs_the_right_to_call_and_to_read_the_secret() {
     forged.secret_access_key = "wrong".to_owned();
     let reply = ferry.call_as(&forged, "/Execute", sql);
     assert_eq!((reply.error().0, reply.error().1), (403, "InvalidSignatureException"));
+}
+
+#[test]
+fn the_body_of_a_function_may_count_as_several_statements() {
+    let ferry = Ferry::start();
+    let sql = "CREATE FUNCTION one() RETURNS int BEGIN ATOMIC SELECT 1; END";
+    let expected = (400, "ValidationException", "Multistatements aren't supported.");
+    assert_eq!(ferry.execute(sql).error(), expected);
+    ferry.aws.data_api().suppose(|it| it.several = SeveralStatements::AsPostgres);
+    ferry.execute(sql).ok();
+    assert_eq!(ferry.execute("SELECT 1; SELECT 2").error(), expected);
 }

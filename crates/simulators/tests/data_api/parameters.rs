@@ -1,5 +1,6 @@
 //! What goes in.
 
+use pgferry_simulators::{EscapeStrings, NullType};
 use serde_json::{Value, json};
 
 use crate::client::{Ferry, Reply};
@@ -115,4 +116,23 @@ fn dollar_quotes_and_slices_are_spoilt() {
     let reply = ferry.execute("SELECT (ARRAY[1,2,3])[1:2]");
     let expected = "ERROR: syntax error at or near \"$1\"; Position: 24; SQLState: 42601";
     assert_eq!(reply.error(), (400, "DatabaseErrorException", expected));
+}
+
+#[test]
+fn a_null_may_have_the_type_of_its_hint() {
+    let ferry = Ferry::start();
+    let null = json!([{"name": "p", "typeHint": "DATE", "value": {"isNull": true}}]);
+    let kind = || with(&ferry, "SELECT pg_typeof(:p)::text", &null).ok()["records"].clone();
+    assert_eq!(kind(), json!([[{"stringValue": "text"}]]));
+    ferry.aws.data_api().suppose(|it| it.null_type = NullType::Hinted);
+    assert_eq!(kind(), json!([[{"stringValue": "date"}]]));
+}
+
+#[test]
+fn backslashes_in_strings_may_be_unknown() {
+    let ferry = Ferry::start();
+    let sql = r"SELECT E'\':a', 'b'";
+    assert_eq!(ferry.records(sql), json!([[{"stringValue": "'$1"}, {"stringValue": "b"}]]));
+    ferry.aws.data_api().suppose(|it| it.escape_strings = EscapeStrings::Known);
+    assert_eq!(ferry.records(sql), json!([[{"stringValue": "':a"}, {"stringValue": "b"}]]));
 }

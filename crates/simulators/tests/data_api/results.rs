@@ -1,5 +1,6 @@
 //! What comes back.
 
+use pgferry_simulators::Undecodable;
 use serde_json::{Value, json};
 
 use crate::client::Ferry;
@@ -109,4 +110,77 @@ fn a_statement_without_rows_tells_how_many_it_changed() {
             "numberOfRecordsUpdated": 0, "records": [[{"longValue": 2}], [{"longValue": 3}]],
         })
     );
+}
+
+#[test]
+fn infinities_and_arrays_of_arrays_are_too_much_for_it() {
+    let ferry = Ferry::start();
+    for value in ["'infinity'::date", "'-infinity'::timestamptz", "'NaN'::numeric"] {
+        let reply = ferry.execute(&format!("SELECT {value}"));
+        assert_eq!(reply.error(), (500, "InternalFailure", ""));
+        assert_eq!(reply.body, json!({}));
+    }
+    let reply = ferry.execute("SELECT ARRAY[[1,2],[3,4]]");
+    let expected = "The result contains a multidimensional array.";
+    assert_eq!(reply.error(), (400, "UnsupportedResultException", expected));
+}
+
+#[test]
+fn numbers_come_as_they_are_asked_for() {
+    let ferry = Ferry::start();
+    let options = json!({"longReturnType": "STRING", "decimalReturnType": "DOUBLE_OR_LONG"});
+    let sql = "SELECT 9007199254740993, 1.25::numeric, 7::numeric";
+    let answer = ferry.call("/Execute", json!({"sql": sql, "resultSetOptions": options})).ok();
+    let expected = json!([[
+        {"stringValue": "9007199254740993"}, {"doubleValue": 1.25}, {"longValue": 7},
+    ]]);
+    assert_eq!(answer["records"], expected);
+}
+
+#[test]
+fn records_as_json_have_no_metadata_and_lose_names() {
+    let ferry = Ferry::start();
+    let request = json!({
+        "sql": "SELECT 1 AS a, 2 AS a, NULL AS b", "formatRecordsAs": "JSON",
+        "includeResultMetadata": true,
+    });
+    let answer = ferry.call("/Execute", request).ok();
+    assert_eq!(answer["formattedRecords"], json!(r#"[{"a":2,"b":null}]"#));
+    assert_eq!((answer.get("records"), answer.get("columnMetadata")), (None, None));
+}
+
+#[test]
+fn a_write_whose_rows_cannot_be_returned_may_stay_or_not() {
+    let ferry = Ferry::start();
+    ferry.execute("CREATE TABLE unreturnable (i interval)").ok();
+    let insert = "INSERT INTO unreturnable VALUES ('1 day') RETURNING i";
+    let count = || ferry.records("SELECT count(*) FROM unreturnable")[0][0]["longValue"].clone();
+    assert_eq!(ferry.execute(insert).error().1, "UnsupportedResultException");
+    assert_eq!(count(), json!(1));
+    ferry.aws.data_api().suppose(|it| it.undecodable = Undecodable::RolledBack);
+    assert_eq!(ferry.execute(insert).error().1, "UnsupportedResultException");
+    assert_eq!(count(), json!(1));
+    ferry.execute("INSERT INTO unreturnable VALUES ('1 day')").ok();
+    assert_eq!(count(), json!(2));
+}
+
+#[test]
+fn types_on_the_list_may_turn_out_not_to_be() {
+    let ferry = Ferry::start();
+    let sql = "SELECT ARRAY['11111111-2222-3333-4444-555555555555'::uuid]";
+    ferry.execute(sql).ok();
+    ferry.aws.data_api().suppose(|it| it.not_supported.push("UUID[]".to_owned()));
+    let expected = "The result contains the unsupported data type UUID[].";
+    assert_eq!(ferry.execute(sql).error().2, expected);
+}
+
+#[test]
+fn an_enum_is_text() {
+    let ferry = Ferry::start();
+    ferry.execute("CREATE TYPE mood AS ENUM ('glad', 'sad')").ok();
+    let request = json!({"sql": "SELECT 'sad'::mood AS m", "includeResultMetadata": true});
+    let answer = ferry.call("/Execute", request).ok();
+    assert_eq!(answer["records"], json!([[{"stringValue": "sad"}]]));
+    assert_eq!(answer["columnMetadata"][0]["typeName"], "mood");
+    assert_eq!(answer["columnMetadata"][0]["type"], 12);
 }

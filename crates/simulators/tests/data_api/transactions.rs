@@ -1,21 +1,11 @@
-//! Transactions, and sessions between calls.
+//! Transactions.
 
-use std::{collections::HashSet, time::Duration};
+use std::time::Duration;
 
 use pgferry_simulators::AbortedCommit;
 use serde_json::json;
 
-use crate::client::{Ferry, POSTGRES};
-
-/// Returns when a backend runs a statement with these words in it.
-fn wait_for_statement(words: &str) {
-    let sql = format!(
-        "DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM pg_stat_activity WHERE state = 'active' \
-         AND pid <> pg_backend_pid() AND query LIKE '%{words}%') LOOP \
-         PERFORM pg_stat_clear_snapshot(), pg_sleep(0.01); END LOOP; END $$"
-    );
-    POSTGRES.query(&sql).unwrap();
-}
+use crate::client::Ferry;
 
 #[test]
 fn a_transaction_keeps_its_session_until_it_is_committed() {
@@ -82,24 +72,57 @@ fn a_transaction_expires_while_nobody_calls() {
 }
 
 #[test]
-fn calls_outside_a_transaction_never_meet_the_last_ones_session() {
+fn a_transaction_lives_a_day_at_most() {
     let ferry = Ferry::start();
-    let pids: Vec<_> = (0..6)
-        .map(|_| ferry.records("SELECT pg_backend_pid()")[0][0]["longValue"].as_i64().unwrap())
-        .collect();
-    assert!(pids.windows(2).all(|pair| pair[0] != pair[1]), "{pids:?}");
-    assert_eq!(pids.iter().collect::<HashSet<_>>().len(), 3);
+    let id = ferry.begin();
+    // Each call within three minutes of the last.
+    for _ in 0..490 {
+        ferry.aws.clock().advance(Duration::from_secs(176));
+        ferry.execute_in(&id, "SELECT 1").ok();
+    }
+    ferry.aws.clock().advance(Duration::from_secs(176));
+    let reply = ferry.execute_in(&id, "SELECT 1");
+    assert!(reply.error().2.ends_with("it has expired."), "{reply:?}");
 }
 
 #[test]
-fn a_statement_that_takes_too_long_is_cancelled() {
+fn a_transaction_belongs_to_its_cluster_and_database() {
     let ferry = Ferry::start();
-    let reply = std::thread::scope(|scope| {
-        let slow = scope.spawn(|| ferry.execute("SELECT 'too long', pg_sleep(3600)"));
-        wait_for_statement("too long");
-        ferry.aws.clock().advance(Duration::from_secs(45));
-        slow.join().unwrap()
-    });
-    assert_eq!((reply.error().0, reply.error().1), (400, "StatementTimeoutException"));
-    assert!(reply.body["dbConnectionId"].as_i64().unwrap() > 0);
+    let id = ferry.begin();
+    let request = json!({"sql": "SELECT 1", "transactionId": id, "database": "postgres"});
+    let reply = ferry.call("/Execute", request);
+    assert_eq!(reply.error().1, "DatabaseErrorException");
+    let reply = ferry.execute_in("never begun", "SELECT 1");
+    assert_eq!((reply.error().0, reply.error().1), (404, "TransactionNotFoundException"));
+    ferry.end("/RollbackTransaction", &id).ok();
+}
+
+#[test]
+fn sql_does_not_end_a_transaction_of_the_api() {
+    let ferry = Ferry::start();
+    let id = ferry.begin();
+    ferry.execute_in(&id, "COMMIT").ok();
+    assert_eq!(ferry.aws.data_api().open_transactions(), 1);
+    ferry.end("/RollbackTransaction", &id).ok();
+}
+
+#[test]
+fn a_lost_session_ends_its_transaction() {
+    let ferry = Ferry::start();
+    let id = ferry.begin();
+    let reply = ferry.execute_in(&id, "SELECT pg_terminate_backend(pg_backend_pid())");
+    assert!(reply.error().2.starts_with("FATAL: terminating connection"), "{reply:?}");
+    assert!(reply.error().2.ends_with("; SQLState: 57P01"), "{reply:?}");
+    let reply = ferry.execute_in(&id, "SELECT 1");
+    assert!(reply.error().2.ends_with("aborted by an earlier error."), "{reply:?}");
+    ferry.records("SELECT 1");
+}
+
+#[test]
+fn an_unbound_number_aborts_a_transaction() {
+    let ferry = Ferry::start();
+    let id = ferry.begin();
+    assert!(ferry.execute_in(&id, "SELECT $1::int").error().2.ends_with("SQLState: 08P01"));
+    assert!(ferry.execute_in(&id, "SELECT 1").error().2.ends_with("SQLState: 25P02"));
+    ferry.end("/RollbackTransaction", &id).ok();
 }
