@@ -1,5 +1,5 @@
 #!/bin/bash
-# Looks for inputs that break what crates/pg promises: FUZZ_SECONDS (60) for each target, or for the
+# Looks for inputs that break what crates promise: FUZZ_SECONDS (60) for each target, or for the
 # targets named as arguments.
 #
 # It wants cargo-fuzz. A stable compiler is told to accept what libFuzzer needs of a nightly one. Without
@@ -54,7 +54,7 @@ coverage() {
 
 properties() {
     printf '%s: trying property tests instead, all targets for %d s\n' "$1" "$seconds"
-    FUZZ_SECONDS=$seconds cargo test -p pgferry-pg --lib -- --nocapture fuzzing::tests
+    FUZZ_SECONDS=$seconds cargo test -p pgferry-pg -p pgferry-values --lib -- --nocapture fuzzing::tests
 }
 
 main "$@"

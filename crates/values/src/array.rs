@@ -6,7 +6,7 @@ use bytes::{BufMut as _, BytesMut};
 
 use crate::{
     error::{Fault, ValueError},
-    kind::Type,
+    kind::{Type, may_be},
     reader::Reader,
     scan::Scan,
 };
@@ -90,7 +90,7 @@ fn read_header(element: &Type, reader: &mut Reader<'_>) -> Result<Vec<Dimension>
     if !matches!(reader.i32()?, 0 | 1) {
         return Err(Fault::Binary("its flags are unknown"));
     }
-    if reader.u32()? != element.oid {
+    if !may_be(reader.u32()?, element.oid) {
         return Err(Fault::Binary("it holds another type"));
     }
     let mut total = 1_i32;
@@ -187,8 +187,9 @@ fn said_dimensions(scan: &mut Scan<'_>) -> Result<Vec<Dimension>, Fault> {
         scan.expect(":")?;
         let upper: i32 = scan.signed()?;
         scan.expect("]")?;
-        let length = i64::from(upper) - i64::from(lower) + 1;
-        let length = i32::try_from(length).map_err(|_| Fault::OutOfRange)?;
+        // The index behind the last has to be a number, too.
+        let end = upper.checked_add(1).ok_or(Fault::OutOfRange)?;
+        let length = end.checked_sub(lower).ok_or(Fault::OutOfRange)?;
         dimensions.push(Dimension { lower, length });
     }
     if !dimensions.is_empty() {

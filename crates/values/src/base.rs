@@ -46,6 +46,8 @@ pub enum Base {
     Polygon,
     /// The OID of something that has a name: `regclass` and its like.
     Reg,
+    /// The OID of an operator: `regoper` and `regoperator`.
+    RegOperator,
     /// `pg_snapshot` and `txid_snapshot`.
     Snapshot,
     /// Every type whose binary form is its text.
@@ -113,6 +115,7 @@ impl Base {
             Self::Point => (geometry::encode_point, geometry::decode_point),
             Self::Polygon => (geometry::encode_polygon, geometry::decode_polygon),
             Self::Reg => (number::encode_reg, number::decode_reg),
+            Self::RegOperator => (number::encode_reg_operator, number::decode_oid),
             Self::Snapshot => (snapshot::encode, snapshot::decode),
             Self::Text => (character::encode, character::decode),
             Self::TextOnly => (character::refuse_encode, character::refuse_decode),
@@ -179,8 +182,8 @@ const BY_SEND: &[(&str, Base)] = &[
     ("regconfigsend", Base::Reg),
     ("regdictionarysend", Base::Reg),
     ("regnamespacesend", Base::Reg),
-    ("regoperatorsend", Base::Reg),
-    ("regopersend", Base::Reg),
+    ("regoperatorsend", Base::RegOperator),
+    ("regopersend", Base::RegOperator),
     ("regproceduresend", Base::Reg),
     ("regprocsend", Base::Reg),
     ("regrolesend", Base::Reg),

@@ -35,7 +35,7 @@ pub(crate) fn decode8(reader: &mut Reader<'_>, out: &mut String) -> Result<(), F
 }
 
 pub(crate) fn encode4(text: &str, out: &mut BytesMut) -> Result<(), Fault> {
-    let number: f32 = text.parse().map_err(|_| Fault::Text)?;
+    let number: f32 = checked(text)?.parse().map_err(|_| Fault::Text)?;
     if number.is_infinite() && !spells_infinity(text) {
         return Err(Fault::OutOfRange);
     }
@@ -49,9 +49,16 @@ pub(crate) fn decode4(reader: &mut Reader<'_>, out: &mut String) -> Result<(), F
 }
 
 pub(crate) fn parse8(text: &str) -> Result<f64, Fault> {
-    let number: f64 = text.parse().map_err(|_| Fault::Text)?;
+    let number: f64 = checked(text)?.parse().map_err(|_| Fault::Text)?;
     let overflown = number.is_infinite() && !spells_infinity(text);
     if overflown { Err(Fault::OutOfRange) } else { Ok(number) }
+}
+
+/// Rust reads more words than PostgreSQL prints.
+fn checked(text: &str) -> Result<&str, Fault> {
+    let fits = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.' | b'e');
+    let word = text == "NaN" || spells_infinity(text);
+    if word || text.bytes().all(fits) { Ok(text) } else { Err(Fault::Text) }
 }
 
 fn spells_infinity(text: &str) -> bool {

@@ -89,6 +89,10 @@ impl Type {
     /// [`ValueError::Lookup`], [`ValueError::NoBinary`] and [`ValueError::Undescribed`] for types
     /// whose text does not tell the binary form.
     pub fn to_binary(&self, text: &str, out: &mut BytesMut) -> Result<(), ValueError> {
+        // No text of a database holds one.
+        if text.contains('\0') {
+            return Err(Fault::Text.of(&self.name));
+        }
         let start = out.len();
         let done = self.encode(text, out);
         if done.is_err() {
@@ -182,3 +186,13 @@ impl Type {
         self.check_length(out)
     }
 }
+
+/// Whether what says it is of type `sent` may be of `wanted`. Types that a database defines have other
+/// OIDs in every database: as PostgreSQL does, only those of two built-in types are compared. Source:
+/// `array_recv` in `arrayfuncs.c` and `record_recv` in `rowtypes.c`.
+pub(crate) fn may_be(sent: u32, wanted: u32) -> bool {
+    sent == wanted || sent >= FIRST_OF_NO_FIXED_OID || wanted >= FIRST_OF_NO_FIXED_OID
+}
+
+/// `FirstGenbkiObjectId` in `access/transam.h`.
+const FIRST_OF_NO_FIXED_OID: u32 = 10_000;

@@ -26,6 +26,8 @@ mod character;
 mod datetime;
 mod error;
 pub mod float;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod geometry;
 mod json;
 mod kind;

@@ -32,15 +32,26 @@ pub(crate) fn encode_macaddr(text: &str, out: &mut BytesMut) -> Result<(), Fault
 }
 
 pub(crate) fn decode_macaddr(reader: &mut Reader<'_>, out: &mut String) -> Result<(), Fault> {
-    decode_hardware(reader, 6, out)
+    print_hardware(reader.bytes(6)?, out);
+    Ok(())
 }
 
 pub(crate) fn encode_macaddr8(text: &str, out: &mut BytesMut) -> Result<(), Fault> {
     encode_hardware(text, 8, out)
 }
 
+/// One of six bytes has two more in the middle. Source: `macaddr8_recv` in `mac8.c`.
 pub(crate) fn decode_macaddr8(reader: &mut Reader<'_>, out: &mut String) -> Result<(), Fault> {
-    decode_hardware(reader, 8, out)
+    match *reader.rest() {
+        [ref maker @ .., x, y, z] if maker.len() == 3 => {
+            print_hardware(maker, out);
+            out.push(':');
+            print_hardware(&[0xff, 0xfe, x, y, z], out);
+        }
+        ref all if all.len() == 8 => print_hardware(all, out),
+        _ => return Err(Fault::Binary("it has neither six nor eight bytes")),
+    }
+    Ok(())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -113,14 +124,13 @@ fn encode_hardware(text: &str, octets: usize, out: &mut BytesMut) -> Result<(), 
     if groups.next().is_some() { Err(Fault::Text) } else { Ok(()) }
 }
 
-fn decode_hardware(reader: &mut Reader<'_>, octets: usize, out: &mut String) -> Result<(), Fault> {
-    for index in 0..octets {
+fn print_hardware(octets: &[u8], out: &mut String) {
+    for (index, octet) in octets.iter().enumerate() {
         if index > 0 {
             out.push(':');
         }
-        push_digits(reader.bytes(1)?, out);
+        push_digits(&[*octet], out);
     }
-    Ok(())
 }
 
 /// `PGSQL_AF_INET` and `PGSQL_AF_INET6` in `utils/inet.h`.

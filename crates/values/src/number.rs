@@ -4,7 +4,7 @@ use std::{fmt::Write as _, str::FromStr};
 
 use bytes::{BufMut as _, BytesMut};
 
-use crate::{error::Fault, reader::Reader, scan::integer};
+use crate::{error::Fault, kind::may_be, reader::Reader, scan::integer};
 
 /// A boolean is printed as `t` alone and in a record, but cast to text it is `true`.
 pub(crate) fn encode_bool(text: &str, out: &mut BytesMut) -> Result<(), Fault> {
@@ -64,6 +64,11 @@ pub(crate) fn encode_reg(text: &str, out: &mut BytesMut) -> Result<(), Fault> {
         out.put_u32(0);
         return Ok(());
     }
+    encode_oid(text, out).map_err(|_| Fault::Lookup)
+}
+
+/// As the others, but a dash is an operator, and zero is itself.
+pub(crate) fn encode_reg_operator(text: &str, out: &mut BytesMut) -> Result<(), Fault> {
     encode_oid(text, out).map_err(|_| Fault::Lookup)
 }
 
@@ -134,7 +139,8 @@ fn decode_vector(
 ) -> Result<(), Fault> {
     let no_vector = Fault::Binary("it is no array of one dimension");
     let dimensions = reader.i32()?;
-    if dimensions != 1 || reader.i32()? != 0 || reader.u32()? != element {
+    // The flag says whether there may be NULL, not that there is.
+    if dimensions != 1 || !matches!(reader.i32()?, 0 | 1) || !may_be(reader.u32()?, element) {
         return Err(no_vector);
     }
     let count = reader.count()?;

@@ -7,7 +7,7 @@ use bytes::{BufMut as _, BytesMut};
 use crate::{
     builtin::builtin,
     error::{Fault, ValueError},
-    kind::{Field, Kind, Type},
+    kind::{Field, Kind, Type, may_be},
     reader::Reader,
     scan::Scan,
 };
@@ -72,7 +72,7 @@ pub(crate) fn decode(
     }
     out.push('(');
     for (index, field) in fields.iter().enumerate() {
-        if reader.u32().map_err(named)? != field.ty.oid {
+        if !may_be(reader.u32().map_err(named)?, field.ty.oid) {
             return Err(named(Fault::Binary("a field is of another type")));
         }
         let value = reader.value().map_err(named)?;

@@ -8,6 +8,7 @@
     reason = "a test ends by panicking"
 )]
 
+mod clients;
 mod containers;
 mod dates;
 mod floats;

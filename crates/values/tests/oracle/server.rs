@@ -5,7 +5,7 @@ use pgferry_simulators::{Postgres, Role};
 use pgferry_values::{Type, builtin};
 use tokio_postgres::{
     Client, NoTls,
-    types::{FromSql, ToSql, Type as Described},
+    types::{FromSql, IsNull, ToSql, Type as Described, to_sql_checked},
 };
 
 pub(crate) struct Server {
@@ -14,7 +14,8 @@ pub(crate) struct Server {
     _postgres: Postgres,
 }
 
-/// A value as it was on the wire.
+/// A value as it is on the wire.
+#[derive(Debug)]
 pub(crate) struct Raw(pub(crate) Vec<u8>);
 
 /// One value as the server wrote it, twice.
@@ -71,6 +72,23 @@ impl<'a> FromSql<'a> for Raw {
     fn accepts(_: &Described) -> bool {
         true
     }
+}
+
+impl ToSql for Raw {
+    fn to_sql(
+        &self,
+        _: &Described,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        out.extend_from_slice(&self.0);
+        Ok(IsNull::No)
+    }
+
+    fn accepts(_: &Described) -> bool {
+        true
+    }
+
+    to_sql_checked!();
 }
 
 /// Each is the expression of a value; `g` counts, and `random()` is another in every row.
