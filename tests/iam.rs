@@ -23,7 +23,7 @@ use pgferry_simulators::sigv4::Credentials;
 use pgferry_simulators::{Answer, Aws, Cluster, Flaw, IamDatabase, Postgres, Role, SERVER_NAME};
 use support::PATIENCE;
 use support::client::{Fault, Wire};
-use support::pgferry::Pgferry;
+use support::pgferry::{ADMIN, Pgferry};
 
 const DSQL: &str = "abtxyz4u5k6m7n8o9p0qrstuvw.dsql.us-east-1.on.aws";
 
@@ -62,7 +62,7 @@ impl Stage {
         let (host, address) = (database.endpoint(), database.address());
         let ca = database.ca_file();
         format!(
-            "[admin]\nlisten = \"127.0.0.1:0\"\n[limits]\n{limits}\n[targets.db]\n\
+            "{ADMIN}[limits]\n{limits}\n[targets.db]\n\
              listen = \"127.0.0.1:0\"\n\
              database = {{ host = \"{host}\", address = \"{address}\", ca_file = {ca:?}{more} }}\n\
              credential = {{ kind = \"{credential}\", user = \"{user}\" }}\n"

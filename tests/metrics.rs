@@ -8,12 +8,10 @@ use std::sync::Arc;
 
 use pgferry_simulators::Role;
 use support::message::{bind, copy_data, copy_done, execute, parse, query, sync, terminate};
-use support::pgferry::Pgferry;
+use support::pgferry::{ADMIN, Pgferry};
 use support::shared::Shared;
 use support::wire::Wire;
 use support::world::{Way, World};
-
-const ADMIN: &str = "[admin]\nlisten = \"127.0.0.1:0\"\n";
 
 static WORLD: Shared<World> = Shared::new();
 

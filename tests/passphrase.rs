@@ -21,7 +21,8 @@ use std::thread;
 use pgferry_simulators::{Key, Role};
 use support::PATIENCE;
 use support::pgferry::{Pgferry, binary, write_config};
-use support::tool::{at_terminal, limited, run, succeed};
+use support::terminal::at_terminal;
+use support::tool::{limited, run, succeed};
 use support::world::World;
 use tempfile::TempDir;
 

@@ -21,7 +21,8 @@ use pgferry_simulators::{Grace, Process};
 use serde_json::Value;
 use support::PATIENCE;
 use support::pgferry::binary;
-use support::tool::{at_terminal, run};
+use support::terminal::at_terminal;
+use support::tool::run;
 
 /// Asks for nothing: its password is its own.
 const HARMLESS: &str = "[targets.dev]\nlisten = \"127.0.0.1:0\"\n\

@@ -20,7 +20,7 @@ use std::thread;
 
 use pgferry_simulators::{Aws, Cluster, Postgres, Role, SERVER_NAME, Sshd};
 use support::PATIENCE;
-use support::pgferry::Pgferry;
+use support::pgferry::{ADMIN, Pgferry};
 use support::world::World;
 
 const SECRET: &str = "prod/db";
@@ -50,16 +50,14 @@ impl Place {
         let ca_file = self.world.postgres.ca_file();
         let address = self.world.postgres.address().expect("a TCP listener");
         format!(
-            "[admin]\nlisten = \"127.0.0.1:0\"\n[targets.db]\nlisten = \"127.0.0.1:0\"\n\
+            "{ADMIN}[targets.db]\nlisten = \"127.0.0.1:0\"\n\
              database = {{ {database}address = \"{address}\", ca_file = {ca_file:?} }}\n\
              credential = {{ kind = \"secrets-manager\"{credential} }}\n"
         )
     }
 
     fn start(&self, config: &str) -> Pgferry {
-        Pgferry::start_with(config, |command| {
-            command.envs(self.aws.envs()).env_remove("AWS_PROFILE").env_remove("AWS_SESSION_TOKEN");
-        })
+        Pgferry::start_in(&self.aws, config)
     }
 
     fn ask(&self, pgferry: &Pgferry, question: &str) -> Output {

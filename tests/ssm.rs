@@ -16,7 +16,7 @@ use pgferry_simulators::{Aws, ManagedInstance, Role, SessionManager, free_port};
 use rustix::process::Signal;
 use support::PATIENCE;
 use support::client::Wire;
-use support::pgferry::Pgferry;
+use support::pgferry::{ADMIN, Pgferry};
 use support::plugin::library;
 use support::shared::Shared;
 use support::target::Target;
@@ -48,11 +48,7 @@ impl Stage {
 
     fn run(&self, target: &Target, more: &str) -> Pgferry {
         let transport = format!("[transports.node]\nkind = \"ssm\"\nname = \"bastion\"\n{more}");
-        let config = format!("[admin]\nlisten = \"127.0.0.1:0\"\n{target}\n{transport}");
-        Pgferry::start_with(&config, |command| {
-            command.env_remove("AWS_PROFILE").env_remove("AWS_SESSION_TOKEN");
-            command.envs(self.aws.envs());
-        })
+        Pgferry::start_in(&self.aws, &format!("{ADMIN}{target}\n{transport}"))
     }
 
     fn all_ended(&self) -> bool {

@@ -20,7 +20,8 @@ use rustix::process::Signal;
 use support::PATIENCE;
 use support::pgferry::Pgferry;
 use support::shared::Shared;
-use support::tool::{ctrl_c_cancels_and_the_session_goes_on, run, succeed};
+use support::terminal::ctrl_c_cancels_and_the_session_goes_on;
+use support::tool::{run, succeed};
 use support::wire::Wire;
 use support::world::{Way, World};
 

@@ -19,7 +19,8 @@ use std::process::Command;
 use pgferry_simulators::Role;
 use support::pgferry::{Pgferry, binary, pgferry, write_config};
 use support::target::Target;
-use support::tool::{at_terminal, limited, succeed};
+use support::terminal::at_terminal;
+use support::tool::{limited, succeed};
 use support::world::{Way, World};
 
 /// What every shell and every URL stumbles over.

@@ -18,8 +18,9 @@ use std::process::Command;
 use pgferry_simulators::{Authority, Postgres, Role, Sshd};
 use support::pgferry::Pgferry;
 use support::target::Target;
+use support::terminal::ctrl_c_cancels_and_the_session_goes_on;
 use support::tls::{ca_file, local_tls};
-use support::tool::{ctrl_c_cancels_and_the_session_goes_on, run, succeed};
+use support::tool::{run, succeed};
 use support::world::{Way, World};
 
 /// The major version of the programs in use.

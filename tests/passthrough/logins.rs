@@ -1,15 +1,13 @@
 //! Logins without TLS towards the application.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Stdio;
 
 use pgferry_simulators::{Role, Shutdown};
 
 use crate::stage::{Stage, failure, user};
 use crate::support::PATIENCE;
-use crate::support::tool::{at_terminal, ctrl_c_cancels_and_the_session_goes_on, limited};
+use crate::support::terminal::{Terminal, ctrl_c_cancels_and_the_session_goes_on};
 
 #[test]
 fn the_clients_own_user_and_password_reach_the_database() {
@@ -74,27 +72,14 @@ fn psql_asks_at_a_terminal() {
     let mut psql = stage.world.postgres.client("psql");
     psql.args(["-X", "-A", "-t", "-q", "-P", "pager=off", "-h", "127.0.0.1", "-p", &port]);
     psql.args(["-U", "app_scram", "app"]).env("HOME", "/nonexistent");
-    let mut terminal = limited(&at_terminal(&psql));
-    let mut terminal = terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut keys = terminal.stdin.take().unwrap();
-    let mut screen = terminal.stdout.take().unwrap();
-    let mut seen = String::new();
-    let mut see = |text: &str| {
-        let mut byte = [0];
-        while !seen.contains(text) {
-            assert_eq!(screen.read(&mut byte).unwrap(), 1, "{text} is not in: {seen}");
-            seen.push(char::from(byte[0]));
-        }
-        seen.clear();
-    };
-    see("Password for user app_scram: ");
-    writeln!(keys, "{}", stage.world.postgres.password(Role::Scram)).unwrap();
-    see("app=> ");
-    writeln!(keys, "select 'I am ' || current_user;").unwrap();
-    see("I am app_scram");
-    writeln!(keys, "\\q").unwrap();
-    drop(keys);
-    assert!(terminal.wait().unwrap().success());
+    let mut terminal = Terminal::start(&psql);
+    terminal.see("Password for user app_scram: ");
+    terminal.enter(stage.world.postgres.password(Role::Scram));
+    terminal.see("app=> ");
+    terminal.enter("select 'I am ' || current_user;");
+    terminal.see("I am app_scram");
+    terminal.enter("\\q");
+    assert!(terminal.end().success());
 }
 
 #[test]

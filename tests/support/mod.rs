@@ -17,6 +17,7 @@ pub(crate) mod pgferry;
 pub(crate) mod plugin;
 pub(crate) mod shared;
 pub(crate) mod target;
+pub(crate) mod terminal;
 pub(crate) mod tls;
 pub(crate) mod tool;
 pub(crate) mod transcript;

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use pgferry_simulators::{Grace, Log, Mark, Process};
+use pgferry_simulators::{Aws, Grace, Log, Mark, Process};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
@@ -20,6 +20,9 @@ pub(crate) struct Pgferry {
     targets: Vec<(String, String)>,
     admin: Option<String>,
 }
+
+/// An admin listener on a port of its own.
+pub(crate) const ADMIN: &str = "[admin]\nlisten = \"127.0.0.1:0\"\n";
 
 /// The binary under test.
 pub(crate) fn binary() -> Command {
@@ -57,6 +60,13 @@ impl Pgferry {
         let expected = config.lines().filter(|line| line.starts_with("[targets.")).count();
         started.wait_until_ready(expected);
         started
+    }
+
+    /// As [`Self::start`], as one of the users of a simulated AWS.
+    pub(crate) fn start_in(aws: &Aws, config: &str) -> Self {
+        Self::start_with(config, |command| {
+            command.envs(aws.envs()).env_remove("AWS_PROFILE").env_remove("AWS_SESSION_TOKEN");
+        })
     }
 
     fn wait_until_ready(&mut self, targets: usize) {

@@ -1,7 +1,6 @@
 //! PostgreSQL's own programs, with a limit on how long they may take.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 /// Seconds; only a program that hangs gets there.
 const LIMIT: &str = "120";
@@ -13,40 +12,8 @@ pub(crate) fn limited(command: &Command) -> Command {
     in_environment_of(command, limited)
 }
 
-/// The same command at a terminal, which `script` of the package bsdutils makes. What is written to
-/// its standard input are keys. None of its words may need quotes. The shell that `script` starts
-/// gives its place to the program: one that stays dies of the Ctrl-C that the program survives.
-pub(crate) fn at_terminal(command: &Command) -> Command {
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
-    let words: Vec<_> = words.map(|word| word.to_str().expect("plain words")).collect();
-    let mut script = Command::new("script");
-    let line = format!("exec {}", words.join(" "));
-    script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
-    in_environment_of(command, script)
-}
-
-/// Ends a query of psql at a terminal with Ctrl-C, then uses the session again and leaves it.
-pub(crate) fn ctrl_c_cancels_and_the_session_goes_on(psql: &Command) {
-    let mut terminal = limited(&at_terminal(psql));
-    let mut terminal = terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut keys = terminal.stdin.take().unwrap();
-    let mut screen = BufReader::new(terminal.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let mut see = |text: &str| {
-        let line = screen.find(|line| line.contains(text) && !line.contains("raise"));
-        line.unwrap_or_else(|| panic!("the screen never shows {text}"))
-    };
-    writeln!(keys, "do $$ begin raise notice 'it runs'; perform pg_sleep(3600); end $$;").unwrap();
-    see("NOTICE:  it runs");
-    keys.write_all(b"\x03").unwrap();
-    see("ERROR:  canceling statement due to user request");
-    writeln!(keys, "select 'still ' || 'usable';").unwrap();
-    see("still usable");
-    writeln!(keys, "\\q").unwrap();
-    drop(keys);
-    assert!(terminal.wait().unwrap().success());
-}
-
-fn in_environment_of(command: &Command, mut other: Command) -> Command {
+/// `other` with the variables that were set for `command`.
+pub(crate) fn in_environment_of(command: &Command, mut other: Command) -> Command {
     for (name, value) in command.get_envs() {
         match value {
             Some(value) => other.env(name, value),
