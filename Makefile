@@ -10,7 +10,7 @@ help: ## This list
 	@echo
 	@echo "  make demo ONCE=1 ends by itself, for scripts."
 
-demo: ## Show pgferry at work: a throwaway database behind a throwaway bastion
+demo: ## Show pgferry at work: a throwaway database behind a throwaway bastion and Session Manager
 	@scripts/demo.sh
 
 bench: ## Measure pgferry beside a direct connection and its peers

@@ -12,10 +12,11 @@ step() {
 step 1/6 "Tools: what the demo runs beside pgferry"
 scripts/install-tools.sh
 
-step 2/6 "Build: pgferry, its ssh transport as a shared library, and the throwaway servers"
+step 2/6 "Build: pgferry, its ssh and ssm transports as shared libraries, and the throwaway servers"
 echo "The first build takes some minutes."
-cargo build --release -p pgferry -p pgferry-plugin-ssh -p pgferry-simulators
+cargo build --release -p pgferry -p pgferry-plugin-ssh -p pgferry-plugin-ssm -p pgferry-simulators
 
 built=$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/release
 exec "$built/pgferry-demo-world" --pgferry "$built/pgferry" \
-    --ssh-plugin "$built/libpgferry_transport_ssh.so" ${ONCE:+--once}
+    --ssh-plugin "$built/libpgferry_transport_ssh.so" \
+    --ssm-plugin "$built/libpgferry_transport_ssm.so" ${ONCE:+--once}

@@ -11,7 +11,7 @@ use crate::{
     world::{TOKEN_USER, World},
 };
 
-/// psql asks where it has arrived, with each of the three logins.
+/// psql asks where it has arrived, with each of the three logins, and by the other way.
 pub(crate) fn ask(world: &World, ferry: &Ferry, narration: &Narration) -> Result<(), Failure> {
     let arrived = format!("{}:{}", world.behind().ip(), world.postgres.port());
     let there = [Role::Scram.name(), "TLSv1.3", &arrived];
@@ -20,7 +20,9 @@ pub(crate) fn ask(world: &World, ferry: &Ferry, narration: &Narration) -> Result
     narration.fact("Login", "with a secret of Secrets Manager");
     ask_at(&ferry.secret, (WHERE, &there), world, narration)?;
     narration.fact("Login", "with a token of IAM, which pgferry signs; that user has no password");
-    ask_at(&ferry.token, (WHO, &[TOKEN_USER]), world, narration)
+    ask_at(&ferry.token, (WHO, &[TOKEN_USER]), world, narration)?;
+    narration.fact("Way", "through Session Manager: no bastion, no SSH key, no open port");
+    ask_at(&ferry.managed, (WHERE, &there), world, narration)
 }
 
 fn ask_at(

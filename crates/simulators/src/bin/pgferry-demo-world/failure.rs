@@ -4,7 +4,9 @@ use std::io;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    #[error("usage: pgferry-demo-world --pgferry PROGRAM --ssh-plugin LIBRARY [--once]")]
+    #[error(
+        "usage: pgferry-demo-world --pgferry PROGRAM --ssh-plugin LIBRARY --ssm-plugin LIBRARY [--once]"
+    )]
     Usage,
     #[error("interrupted")]
     Interrupted,

@@ -16,7 +16,7 @@ use crate::{
     Arguments,
     failure::Failure,
     narration::{self, Narration},
-    world::{SECRET, TOKEN_USER, World},
+    world::{NODE, SECRET, TOKEN_USER, World},
 };
 
 pub(crate) struct Ferry {
@@ -25,6 +25,8 @@ pub(crate) struct Ferry {
     pub(crate) token: Address,
     /// And with a secret of Secrets Manager.
     pub(crate) secret: Address,
+    /// And through Session Manager.
+    pub(crate) managed: Address,
     admin: String,
     log: Log,
     // Before the directory, so that pgferry is gone before its files are.
@@ -57,9 +59,19 @@ impl Ferry {
         let (process, log) = Process::run_in(&command, Grace::Terminate, directory.path())?;
         let at = |target: &str| Address::parse(&announced(&log, &format!("target {target} on "))?);
         let (address, token, secret) = (at("demo")?, at("token")?, at("secret")?);
+        let managed = at("managed")?;
         let admin = announced(&log, "admin on ")?;
         narration.fact("Ready", &format!("target demo on {}:{}", address.host, address.port));
-        Ok(Self { address, token, secret, admin, log, _process: process, _directory: directory })
+        Ok(Self {
+            address,
+            token,
+            secret,
+            managed,
+            admin,
+            log,
+            _process: process,
+            _directory: directory,
+        })
     }
 
     /// Fails if pgferry has ended.
@@ -123,19 +135,26 @@ fn configuration(password: &Path, arguments: &Arguments, world: &World) -> Strin
     let by_token = format!("kind = \"iam\", user = \"{TOKEN_USER}\"");
     let by_secret = format!("kind = \"secrets-manager\", secret = \"{SECRET}\"");
     format!(
-        "[admin]\nlisten = \"127.0.0.1:0\"\n\n{}{}{}{}",
-        target("demo", listen, &database(&behind, &ca), &by_password),
-        target("token", 0, &database(&iam, &iam_ca), &by_token),
-        target("secret", 0, &database(&behind, &ca), &by_secret),
-        transport(arguments, world),
+        "[admin]\nlisten = \"127.0.0.1:0\"\n\n{}{}{}{}{}{}",
+        target(("demo", "bastion"), listen, &database(&behind, &ca), &by_password),
+        target(("token", "bastion"), 0, &database(&iam, &iam_ca), &by_token),
+        target(("secret", "bastion"), 0, &database(&behind, &ca), &by_secret),
+        target(("managed", "node"), 0, &database(&behind, &ca), &by_secret),
+        bastion(arguments, world),
+        node(arguments),
     )
 }
 
-fn target(name: &str, listen: u16, database: &str, credential: &str) -> String {
+fn target(
+    (name, transport): (&str, &str),
+    listen: u16,
+    database: &str,
+    credential: &str,
+) -> String {
     format!(
         "[targets.{name}]\n\
          listen = \"127.0.0.1:{listen}\"\n\
-         transport = \"bastion\"\n\
+         transport = \"{transport}\"\n\
          credential = {{ {credential} }}\n\n\
          [targets.{name}.database]\n\
          {database}\n"
@@ -146,14 +165,14 @@ fn database((port, address): &(u16, String), ca: &Path) -> String {
     format!(
         "host = \"{SERVER_NAME}\"   # the name in its certificate\n\
          port = {port}\n\
-         address = \"{address}\"   # what the bastion dials; a real cluster's name needs none\n\
+         address = \"{address}\"   # what is dialled there; a real cluster's name needs none\n\
          name = \"app\"\n\
          ca_file = '{}'\n",
         ca.display()
     )
 }
 
-fn transport(arguments: &Arguments, world: &World) -> String {
+fn bastion(arguments: &Arguments, world: &World) -> String {
     let bastion = &world.bastion;
     format!(
         "[transports.bastion]\n\
@@ -164,13 +183,18 @@ fn transport(arguments: &Arguments, world: &World) -> String {
          user = '{user}'\n\
          key_file = '{key}'\n\
          known_hosts_file = '{known_hosts}'\n\
-         ssh_config = false\n",
+         ssh_config = false\n\n",
         plugin = arguments.ssh_plugin.display(),
         ssh = bastion.port(),
         user = bastion.user(),
         key = bastion.key_file(Key::Ed25519).display(),
         known_hosts = bastion.known_hosts_file().display(),
     )
+}
+
+fn node(arguments: &Arguments) -> String {
+    let plugin = arguments.ssm_plugin.display();
+    format!("[transports.node]\nkind = \"ssm\"\npath = '{plugin}'\nname = \"{NODE}\"\n")
 }
 
 /// The port of the documentation's examples if it is free, else any.

@@ -1,5 +1,5 @@
-//! The world that `make demo` shows: a throwaway PostgreSQL behind a throwaway bastion, with the
-//! real pgferry in front, real clients, and the metrics they leave.
+//! The world that `make demo` shows: a throwaway PostgreSQL behind a throwaway bastion and a simulated
+//! Session Manager, with the real pgferry in front, real clients, and the metrics they leave.
 //!
 //! Everything ends with this process, whichever way it ends. The exit code is 0 only if every step
 //! did what it says.
@@ -44,11 +44,14 @@ fn tell(
     narration: &Narration,
     interruption: &Interruption,
 ) -> Result<(), Failure> {
-    narration.step("3/6", "World: PostgreSQL behind a bastion");
+    narration.step("3/6", "World: PostgreSQL behind a bastion, and behind a managed node");
     let world = world::World::start()?;
     world.describe(narration);
 
-    narration.step("4/6", "Ferry: pgferry, with the ssh transport loaded from its shared library");
+    narration.step(
+        "4/6",
+        "Ferry: pgferry, with the ssh and ssm transports loaded from their shared libraries",
+    );
     let ferry = ferry::Ferry::start(arguments, &world, narration)?;
     interruption.check()?;
 
@@ -77,23 +80,26 @@ fn tell(
 struct Arguments {
     pgferry: PathBuf,
     ssh_plugin: PathBuf,
+    ssm_plugin: PathBuf,
     once: bool,
 }
 
 impl Arguments {
     fn parse(mut words: impl Iterator<Item = std::ffi::OsString>) -> Result<Self, Failure> {
-        let (mut pgferry, mut ssh_plugin, mut once) = (None, None, false);
+        let (mut pgferry, mut bastion, mut node, mut once) = (None, None, None, false);
         while let Some(word) = words.next() {
             match word.to_str() {
                 Some("--pgferry") => pgferry = words.next(),
-                Some("--ssh-plugin") => ssh_plugin = words.next(),
+                Some("--ssh-plugin") => bastion = words.next(),
+                Some("--ssm-plugin") => node = words.next(),
                 Some("--once") => once = true,
                 _ => return Err(Failure::Usage),
             }
         }
-        let (Some(pgferry), Some(ssh_plugin)) = (pgferry, ssh_plugin) else {
+        let (Some(pgferry), Some(bastion), Some(node)) = (pgferry, bastion, node) else {
             return Err(Failure::Usage);
         };
-        Ok(Self { pgferry: pgferry.into(), ssh_plugin: ssh_plugin.into(), once })
+        let (pgferry, ssh_plugin, ssm_plugin) = (pgferry.into(), bastion.into(), node.into());
+        Ok(Self { pgferry, ssh_plugin, ssm_plugin, once })
     }
 }

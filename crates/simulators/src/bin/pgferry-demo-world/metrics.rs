@@ -51,4 +51,7 @@ const TOLD: &[&str] = &[
     "pgferry_io_bytes_total",
     "pgferry_tunnel_up",
     "pgferry_plugin_info",
+    "pgferry_plugin_ssm_sessions",
+    "pgferry_plugin_ssm_session_starts_total",
+    "pgferry_plugin_ssm_bytes_total",
 ];
