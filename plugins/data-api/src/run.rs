@@ -1,0 +1,377 @@
+//! Running one statement: which way its rows come, and what they are.
+//!
+//! The service writes values of a few types, and not all values of those. Where it is known to, or where trying does no
+//! harm, it is let to; everything else comes as text that PostgreSQL printed itself ([`crate::wrap`]). What may
+//! change something is never run twice to find out.
+
+use std::sync::Arc;
+
+use pgferry_pg::SqlState;
+use pgferry_sql::PositionMap;
+use pgferry_values::record;
+
+use crate::act::{Rows, Run};
+use crate::api::{Api, Call, Field, Outcome, Parameter};
+use crate::failure::{Effect, Failure};
+use crate::fault::Fault;
+use crate::native;
+use crate::patience::Access;
+use crate::shape::{ColumnShape, Shape, catalogued};
+use crate::shapes::{Key, Shapes};
+use crate::work::{Scope, Work};
+use crate::wrap::{self, Wrap, Wrapped};
+
+/// A statement with the values of its parameters, ready for the service.
+pub(crate) struct Order {
+    /// As the service's scanner wants it.
+    pub(crate) sql: String,
+    /// From there to the application's own text.
+    pub(crate) positions: PositionMap,
+    pub(crate) parameters: Vec<(String, Parameter)>,
+    pub(crate) key: Key,
+    pub(crate) run: Run,
+}
+
+/// What a statement gave.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    /// So many rows changed.
+    Done(u64),
+    Table(Table),
+}
+
+/// Rows, as PostgreSQL prints them.
+#[derive(Debug)]
+pub(crate) struct Table {
+    pub(crate) shape: Arc<Shape>,
+    pub(crate) rows: Vec<Row>,
+}
+
+pub(crate) type Row = Vec<Option<String>>;
+
+/// Runs statements of one session.
+pub(crate) struct Runner<'a, A> {
+    pub(crate) work: &'a mut Work<A>,
+    pub(crate) shapes: &'a mut Shapes,
+    /// A comment that goes before every statement.
+    pub(crate) label: &'a str,
+}
+
+impl<A: Api> Runner<'_, A> {
+    /// Runs a statement once.
+    ///
+    /// Errors: PostgreSQL's, and those of the way to it; a transaction around it has failed then.
+    ///
+    /// Cancel safety: the statement may have been executed.
+    pub(crate) async fn run(&mut self, order: &Order) -> Result<Reply, Fault> {
+        let done = match order.run.rows {
+            Rows::None => self.change(order).await.map(Reply::Done),
+            Rows::Some(wrap) => self.table(order, wrap).await.map(Reply::Table),
+        };
+        if order.run.defines {
+            self.shapes.forget();
+        }
+        done
+    }
+
+    async fn change(&mut self, order: &Order) -> Result<u64, Fault> {
+        let mut call = self.call(order, &order.sql);
+        call.outlives_limit = order.run.defines;
+        let outcome = self.work.call(call, order.run.access).await;
+        outcome.map(|outcome| outcome.updated).map_err(|failure| self.fault(order, failure, 0))
+    }
+
+    async fn table(&mut self, order: &Order, wrap: Wrap) -> Result<Table, Fault> {
+        let known = self.shapes.get(&order.key);
+        if known.is_none() && wrap == Wrap::Query && self.may_try(order) {
+            match self.try_natively(order).await? {
+                Some(table) => return Ok(table),
+                None => return self.printed(order, wrap, None).await,
+            }
+        }
+        match known {
+            Some(shape) if shape.is_plain() || wrap == Wrap::None => {
+                self.native(order, shape).await
+            }
+            None if wrap == Wrap::None => self.undescribed(order).await,
+            None if wrap == Wrap::Change => self.change_with_rows(order).await,
+            known => self.printed(order, wrap, known).await,
+        }
+    }
+
+    /// Whether it does no harm if the service runs it and cannot write its rows.
+    fn may_try(&self, order: &Order) -> bool {
+        order.run.access == Access::Reads && self.work.is_none()
+    }
+
+    /// None: the service cannot write these rows.
+    async fn try_natively(&mut self, order: &Order) -> Result<Option<Table>, Fault> {
+        let outcome = match self.work.call(self.call(order, &order.sql), Access::Reads).await {
+            Ok(outcome) => outcome,
+            Err(Failure { effect: Effect::Unwritable, .. }) => return Ok(None),
+            Err(failure) => return Err(self.fault(order, failure, 0)),
+        };
+        let Some(shape) = outcome.columns.as_deref().and_then(Shape::of).map(Arc::new) else {
+            return Ok(None);
+        };
+        self.learn(order, &shape);
+        Ok(rows(outcome, &shape).map(|rows| Table { shape, rows }))
+    }
+
+    /// In the service's own writing, which is known to be right.
+    async fn native(&mut self, order: &Order, shape: Arc<Shape>) -> Result<Table, Fault> {
+        let outcome = self.work.call(self.call(order, &order.sql), order.run.access).await;
+        let outcome = outcome.map_err(|failure| self.fault(order, failure, 0))?;
+        let Some(rows) = rows(outcome, &shape) else {
+            self.shapes.forget();
+            self.work.fail_here();
+            return Err(changed());
+        };
+        Ok(Table { shape, rows })
+    }
+
+    /// As PostgreSQL prints them.
+    async fn printed(
+        &mut self,
+        order: &Order,
+        wrap: Wrap,
+        known: Option<Arc<Shape>>,
+    ) -> Result<Table, Fault> {
+        let shape = match known {
+            Some(shape) => shape,
+            None => self.describe(order, wrap).await?,
+        };
+        if shape.is_plain() && !shape.columns.is_empty() {
+            return Box::pin(self.native(order, shape)).await;
+        }
+        let wrapped = wrap::rows(&order.sql, wrap).ok_or_else(changed)?;
+        let outcome = self.work.call(self.call(order, &wrapped.sql), order.run.access).await;
+        let outcome = outcome.map_err(|failure| self.fault(order, failure, wrapped.before))?;
+        let Some(rows) = printed_rows(&outcome, shape.columns.len()) else {
+            self.shapes.forget();
+            self.work.fail_here();
+            return Err(changed());
+        };
+        Ok(Table { shape, rows })
+    }
+
+    /// A change whose rows nobody has seen yet: tried in a transaction, for if the service cannot write them it
+    /// has to be undone before it is done in another way.
+    async fn change_with_rows(&mut self, order: &Order) -> Result<Table, Fault> {
+        let alone = self.work.is_none();
+        if alone {
+            self.work.begin(Scope::Implicit, "");
+        }
+        let done = self.guarded(order).await;
+        if !alone {
+            return done;
+        }
+        match done {
+            Ok(table) => match self.work.commit().await {
+                Ok(_) => Ok(table),
+                Err(failure) => Err(self.fault(order, failure, 0)),
+            },
+            Err(fault) => {
+                self.work.rollback().await;
+                Err(fault)
+            }
+        }
+    }
+
+    /// Inside a transaction, between savepoints.
+    async fn guarded(&mut self, order: &Order) -> Result<Table, Fault> {
+        self.command("SAVEPOINT _pgferry_s", order).await?;
+        let call = self.call(order, &order.sql);
+        let outcome = match self.work.within(call, order.run.access).await {
+            Ok(outcome) => Some(outcome),
+            Err(Failure { effect: Effect::Unwritable, .. }) => None,
+            Err(failure) => {
+                self.work.fail(failure.effect).await;
+                return Err(self.fault(order, failure, 0));
+            }
+        };
+        let native = outcome.and_then(|outcome| {
+            let shape = Shape::of(outcome.columns.as_deref()?).map(Arc::new)?;
+            rows(outcome, &shape).map(|rows| Table { shape, rows })
+        });
+        if let Some(table) = native {
+            self.command("RELEASE SAVEPOINT _pgferry_s", order).await?;
+            self.learn(order, &table.shape);
+            return Ok(table);
+        }
+        self.command("ROLLBACK TO SAVEPOINT _pgferry_s", order).await?;
+        let shape = self.describe(order, Wrap::Change).await?;
+        self.command("ROLLBACK TO SAVEPOINT _pgferry_s", order).await?;
+        let table = Box::pin(self.printed(order, Wrap::Change, Some(shape))).await?;
+        self.command("RELEASE SAVEPOINT _pgferry_s", order).await?;
+        Ok(table)
+    }
+
+    async fn command(&mut self, sql: &str, order: &Order) -> Result<(), Fault> {
+        let done = self.work.call(Call::new(sql), Access::Writes).await;
+        done.map(drop).map_err(|failure| self.fault(order, failure, 0))
+    }
+
+    /// `EXPLAIN`, `SHOW`, `FETCH`: nothing can stand around it.
+    async fn undescribed(&mut self, order: &Order) -> Result<Table, Fault> {
+        let outcome = self.work.call(self.call(order, &order.sql), order.run.access).await;
+        let outcome = outcome.map_err(|failure| self.fault(order, failure, 0))?;
+        let shape = Arc::new(
+            Shape::of(outcome.columns.as_deref().unwrap_or_default()).ok_or_else(unwritable)?,
+        );
+        let Some(rows) = rows(outcome, &shape) else {
+            self.work.fail_here();
+            return Err(unwritable());
+        };
+        Ok(Table { shape, rows })
+    }
+
+    /// What its rows look like. For a query no row is made; a change is made, and has to be undone to the savepoint.
+    ///
+    /// Errors: PostgreSQL's, if the statement is wrong.
+    pub(crate) async fn describe(
+        &mut self,
+        order: &Order,
+        wrap: Wrap,
+    ) -> Result<Arc<Shape>, Fault> {
+        if let Some(shape) = self.shapes.get(&order.key) {
+            return Ok(shape);
+        }
+        let shape = match self.described_outside(order, wrap).await {
+            Some(shape) => shape,
+            None => self.described_here(order, wrap).await?,
+        };
+        let shape = Arc::new(shape);
+        self.learn(order, &shape);
+        Ok(shape)
+    }
+
+    /// By a call of its own, where nothing that fails does any harm. None: it has to be asked where the session
+    /// stands, which knows what is not committed yet.
+    async fn described_outside(&mut self, order: &Order, wrap: Wrap) -> Option<Shape> {
+        if wrap != Wrap::Query || !self.shapes.are_shared() {
+            return None;
+        }
+        let wrapped = wrap::columns(&order.sql);
+        let mut call = self.call(order, &wrapped.sql);
+        call.describes = true;
+        let columns = self.work.outside(call).await?.columns?;
+        if let Some(shape) = Shape::of(&columns) {
+            return Some(shape);
+        }
+        let wrapped = wrap::types(&order.sql, wrap, columns.len())?;
+        let outcome = self.work.outside(self.call(order, &wrapped.sql)).await?;
+        described(&outcome, columns.into_iter().map(|column| column.name))
+    }
+
+    /// The service has to write nothing but names and numbers for it.
+    async fn described_here(&mut self, order: &Order, wrap: Wrap) -> Result<Shape, Fault> {
+        let wrapped = wrap::names(&order.sql, wrap).ok_or_else(unwritable)?;
+        let outcome = self.ask(order, wrapped).await?;
+        let names = outcome.rows.into_iter().map(|row| match row.into_iter().next() {
+            Some(Field::Text(name)) => name,
+            _ => String::new(),
+        });
+        let names: Vec<String> = names.collect();
+        if names.is_empty() {
+            return Ok(Shape::default());
+        }
+        if wrap == Wrap::Change {
+            self.command("ROLLBACK TO SAVEPOINT _pgferry_s", order).await?;
+        }
+        let wrapped = wrap::types(&order.sql, wrap, names.len());
+        let outcome = self.ask(order, wrapped.ok_or_else(unwritable)?).await?;
+        described(&outcome, names.into_iter()).ok_or_else(changed)
+    }
+
+    async fn ask(&mut self, order: &Order, wrapped: Wrapped) -> Result<Outcome, Fault> {
+        let access = order.run.access;
+        let outcome = self.work.call(self.call(order, &wrapped.sql), access).await;
+        outcome.map_err(|failure| self.fault(order, failure, wrapped.before))
+    }
+
+    fn call(&self, order: &Order, sql: &str) -> Call {
+        let sql = format!("{}{sql}", self.label);
+        let describes = order.run.rows != Rows::None;
+        Call { sql, parameters: order.parameters.clone(), describes, ..Call::default() }
+    }
+
+    /// The fault for the application: its position is that in the application's own text.
+    fn fault(&self, order: &Order, failure: Failure, before: usize) -> Fault {
+        let mut fault = failure.fault;
+        fault.position = fault.position.and_then(|position| {
+            let before = before + self.label.chars().count();
+            let inside = position.checked_sub(before).filter(|inside| *inside > 0)?;
+            Some(order.positions.to_source(inside))
+        });
+        fault
+    }
+
+    fn learn(&mut self, order: &Order, shape: &Arc<Shape>) {
+        self.shapes.learn(order.key.clone(), shape);
+    }
+}
+
+/// None: a value is not written as its type is.
+fn rows(outcome: Outcome, shape: &Shape) -> Option<Vec<Row>> {
+    let row = |row: Vec<Field>| {
+        if row.len() != shape.columns.len() {
+            return None;
+        }
+        let fields = row.into_iter().zip(&shape.columns);
+        fields.map(|(field, column)| native::text(field, column.type_oid).ok()).collect()
+    };
+    outcome.rows.into_iter().map(row).collect()
+}
+
+/// Rows that came as one text each.
+fn printed_rows(outcome: &Outcome, columns: usize) -> Option<Vec<Row>> {
+    let row = |row: &Vec<Field>| {
+        let [Field::Text(text)] = row.as_slice() else { return None };
+        if columns == 0 {
+            return Some(Vec::new());
+        }
+        let fields = record::fields(text).ok().filter(|fields| fields.len() == columns)?;
+        Some(fields.into_iter().map(|field| field.map(std::borrow::Cow::into_owned)).collect())
+    };
+    outcome.rows.iter().map(row).collect()
+}
+
+/// The rows of [`wrap::types`].
+fn described(outcome: &Outcome, names: impl Iterator<Item = String>) -> Option<Shape> {
+    let columns = outcome.rows.iter().zip(names).map(|(row, name)| column(row, name));
+    let columns = columns.collect::<Option<Vec<_>>>()?;
+    (columns.len() == outcome.rows.len()).then_some(Shape { columns })
+}
+
+fn column(row: &[Field], name: String) -> Option<ColumnShape> {
+    let [
+        _,
+        Field::Long(oid),
+        Field::Text(type_name),
+        Field::Text(kind),
+        Field::Long(size),
+        Field::Long(element),
+        Field::Text(element_name),
+        Field::Text(element_kind),
+    ] = row
+    else {
+        return None;
+    };
+    let (oid, element) = (u32::try_from(*oid).ok()?, u32::try_from(*element).ok()?);
+    let size = i16::try_from(*size).ok()?;
+    let element = catalogued(element, element_name, element_kind, None);
+    let value_type = catalogued(oid, type_name, kind, element);
+    Some(ColumnShape::described(name, oid, value_type, size))
+}
+
+/// What the session knew of a statement does not hold any more.
+fn changed() -> Fault {
+    Fault::unsupported("the statement's result has changed since it was described")
+        .with_hint("run it again")
+}
+
+fn unwritable() -> Fault {
+    Fault::error(SqlState::FEATURE_NOT_SUPPORTED, "the Data API cannot write this result")
+        .with_hint("cast the columns to text")
+}
