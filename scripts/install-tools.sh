@@ -17,13 +17,14 @@ main() {
     need "ssh" "makes keys, and checks the bastion" "$(on_path ssh-keygen)" "openssh-client"
     need "promtool" "checks the metrics page" "$(on_path promtool)" "prometheus"
     need "setpriv" "runs PostgreSQL as another user than root" "$(on_path setpriv)" "util-linux"
-    need "pip" "fetches botocore, whose tokens pgferry's are compared with" "$(pip_found)" "python3-pip"
+    need "pip" "fetches botocore and pglast, which pgferry is compared with" "$(pip_found)" "python3-pip"
     if [ -n "$packages" ]; then
         command -v apt-get >/dev/null || fail "This is no Debian: install the equivalents of:$packages"
         become_root
         install_quietly
     fi
     "$(dirname "$0")/install-botocore.sh" >/dev/null
+    "$(dirname "$0")/install-pglast.sh" >/dev/null
     echo "All tools are there."
 }
 

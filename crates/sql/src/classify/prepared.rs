@@ -1,11 +1,18 @@
 //! Prepared statements and notifications.
 
+use super::transaction;
 use crate::{
     class::{Class, Notification, Prepared},
+    token::TokenKind,
     words::Words,
 };
 
+/// A statement, or a transaction: a statement may have the name `transaction`.
 pub(super) fn prepare(words: &mut Words<'_>) -> Option<Class> {
+    let behind = words.look(1).map(|token| token.kind);
+    if matches!(behind, Some(TokenKind::String(_))) && words.take("transaction") {
+        return transaction::prepare(words);
+    }
     let name = words.name()?;
     let types = if words.is_symbol('(') { words.list()? } else { Vec::new() };
     words.expect("as")?;

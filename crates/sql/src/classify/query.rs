@@ -27,7 +27,7 @@ pub(super) fn read(words: &Words<'_>) -> Option<Class> {
     if words.is_any(&["select", "values", "table"]) {
         return Some(Class::Query(Query {
             changes: changes_inside(&words),
-            into: pairs(&words).any(|pair| is_into(&pair, words.sql())),
+            into: at_top(&words).any(|pair| is_into(&pair, words.sql())),
             locks: locks(&words),
         }));
     }
@@ -81,16 +81,17 @@ fn pairs<'a>(words: &'a Words<'_>) -> impl Iterator<Item = [&'a Token; 2]> {
     words.all().zip(words.all().skip(1)).map(|(before, token)| [before, token])
 }
 
-/// As [`pairs`], outside of parentheses.
+/// As [`pairs`], from the main statement on and outside of the parentheses in it.
 fn at_top<'a>(words: &'a Words<'_>) -> impl Iterator<Item = [&'a Token; 2]> {
-    let mut depth = 0_usize;
+    let (start, mut depth) = (words.place(), 0_usize);
     pairs(words).filter(move |[_, token]| {
         match token.kind {
+            _ if token.span.start <= start => {}
             TokenKind::Symbol('(') => depth += 1,
             TokenKind::Symbol(')') => depth = depth.saturating_sub(1),
             _ => {}
         }
-        depth == 0
+        depth == 0 && token.span.start > start
     })
 }
 
