@@ -11,11 +11,11 @@
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use call::{Backend, Task};
+use call::{Backend, Canceller, Task};
 pub use journal::DataApiCall;
 pub use leak::Leak;
 use refusal::{internal, statement_timeout};
@@ -25,8 +25,8 @@ use session::{Login, Pools, Session};
 use tokio::time::{interval, sleep};
 use transaction::{End, Transaction, Transactions};
 pub use unknowns::{
-    AbortedCommit, ErrorText, EscapeStrings, Leftovers, NullType, RowLimit, SeveralStatements,
-    Undecodable, Unknowns,
+    Abandoned, AbortedCommit, ErrorText, EscapeStrings, Leftovers, NullType, RowLimit,
+    SeveralStatements, Undecodable, Unknowns,
 };
 
 use crate::{
@@ -64,6 +64,8 @@ pub struct DataApi(Arc<Service>);
 struct Service {
     clock: Clock,
     state: Mutex<State>,
+    /// Told when transactions begin or end.
+    transactions_changed: Condvar,
 }
 
 #[derive(Default)]
@@ -87,7 +89,8 @@ impl Aws {
 
 impl DataApi {
     pub(crate) fn new(clock: Clock) -> Self {
-        Self(Arc::new(Service { clock, state: Mutex::default() }))
+        let (state, transactions_changed) = (Mutex::default(), Condvar::new());
+        Self(Arc::new(Service { clock, state, transactions_changed }))
     }
 
     /// Lets `postgres` be the writer of the cluster of this name, which has to have its Data API
@@ -123,6 +126,14 @@ impl DataApi {
     pub fn open_transactions(&self) -> usize {
         self.0.state().transactions.count()
     }
+
+    /// Blocks until so many transactions are open; false after `limit`. One that ends counts until
+    /// PostgreSQL has committed it or rolled it back.
+    pub fn wait_for_open_transactions(&self, count: usize, limit: Duration) -> bool {
+        let other = |state: &mut State| state.transactions.count() != count;
+        let waited = self.0.transactions_changed.wait_timeout_while(self.0.state(), limit, other);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
 }
 
 /// Serves a call.
@@ -151,11 +162,16 @@ impl Service {
         let (timeout, backend) = (request.timeout(), Backend::default());
         let service = self.clone();
         let task = Task { service, login: login.clone(), request, backend: backend.clone() };
-        // On its own: a client that goes away does not stop a statement.
+        // On its own: a client that goes away does not by itself stop a statement.
         let mut performed = tokio::spawn(task.perform());
+        let abandoned = self.unknowns().abandoned;
+        let canceller = Canceller { login: login.clone(), backend: backend.clone(), abandoned };
         tokio::select! {
-            ended = &mut performed => return ended.unwrap_or_else(|_| Err(internal())),
-            () = self.clock_strikes(STATEMENT_LIMIT) => {}
+            ended = &mut performed => {
+                canceller.disarm();
+                return ended.unwrap_or_else(|_| Err(internal()));
+            }
+            () = self.clock_strikes(STATEMENT_LIMIT) => canceller.disarm(),
         }
         if let (Timeout::Cancels, Some(id)) = (timeout, backend.id()) {
             // It may have ended meanwhile, and its database too.
@@ -187,12 +203,20 @@ impl Service {
         if !transaction.is_over(now) {
             return;
         }
-        self.state().transactions.end(&transaction.id, End::Expired);
-        if let Some(session) = held.take()
+        // First, so that a call that comes meanwhile learns why it is gone.
+        let session = held.take();
+        self.state().transactions.expire(&transaction.id);
+        if let Some(session) = session
             && session.command("ROLLBACK").await.is_ok()
         {
             self.give_back(session);
         }
+        self.change_transactions(|all| all.end(&transaction.id, End::Expired));
+    }
+
+    fn change_transactions(&self, change: impl FnOnce(&mut Transactions)) {
+        change(&mut self.state().transactions);
+        self.transactions_changed.notify_all();
     }
 
     fn give_back(&self, session: Session) {

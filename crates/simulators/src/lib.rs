@@ -22,8 +22,8 @@ pub use aws::{Aws, Call, Clock, Cluster, Fault, Instance as DbInstance, Rotation
 pub use certificates::{Authority, Certificate};
 pub use connect_proxy::ConnectProxy;
 pub use data_api::{
-    AbortedCommit, DataApi, DataApiCall, ErrorText, EscapeStrings, Leak, Leftovers, NullType,
-    RowLimit, SeveralStatements, Undecodable, Unknowns,
+    Abandoned, AbortedCommit, DataApi, DataApiCall, ErrorText, EscapeStrings, Leak, Leftovers,
+    NullType, RowLimit, SeveralStatements, Undecodable, Unknowns,
 };
 pub use error::Error;
 pub use fault_relay::{Counters, Direction, FaultRelay, NewConnections};

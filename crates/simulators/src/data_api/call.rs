@@ -9,7 +9,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use tokio::time::interval;
+use tokio::{runtime::Handle, time::interval};
 
 use super::{
     Service,
@@ -19,7 +19,7 @@ use super::{
     session::{Login, Session},
     statement::{self, Prepared, Trouble},
     transaction::{End, Transaction},
-    unknowns::{AbortedCommit, Undecodable, Unknowns},
+    unknowns::{Abandoned, AbortedCommit, Undecodable, Unknowns},
 };
 use crate::aws::reply::Failure;
 
@@ -43,6 +43,32 @@ impl Backend {
     /// Its process id.
     pub(super) fn id(&self) -> Option<i32> {
         Some(self.0.load(Ordering::SeqCst)).filter(|id| *id != 0)
+    }
+}
+
+/// Cancels what a call has begun when it is dropped: its caller went away.
+pub(super) struct Canceller {
+    pub(super) login: Login,
+    pub(super) backend: Backend,
+    pub(super) abandoned: Abandoned,
+}
+
+impl Canceller {
+    /// The call was answered.
+    pub(super) fn disarm(mut self) {
+        self.abandoned = Abandoned::RunsOn;
+    }
+}
+
+impl Drop for Canceller {
+    fn drop(&mut self) {
+        if let (Abandoned::Cancelled, Some(id)) = (self.abandoned, self.backend.id())
+            && let Ok(runtime) = Handle::try_current()
+        {
+            let login = self.login.clone();
+            // There is nobody to tell that it did not work.
+            runtime.spawn(async move { login.cancel(id).await.ok() });
+        }
     }
 }
 
@@ -129,7 +155,7 @@ impl Task {
         transaction.used(self.service.clock.now());
         if matches!(outcome, Err(Trouble::Lost(_))) {
             held.take();
-            self.service.state().transactions.end(id, End::Aborted);
+            self.service.change_transactions(|all| all.end(id, End::Aborted));
         }
         outcome.map_err(Trouble::failure)
     }
@@ -140,7 +166,7 @@ impl Task {
         self.command(&session, "BEGIN", &unknowns).await?;
         let transaction = Transaction::new(&self.request, session, self.service.clock.now());
         let answer = json!({"transactionId": transaction.id});
-        self.service.state().transactions.add(transaction.clone());
+        self.service.change_transactions(|all| all.add(transaction.clone()));
         tokio::spawn(watch(self.service.clone(), transaction));
         Ok(answer)
     }
@@ -150,9 +176,10 @@ impl Task {
         let transaction = self.service.transaction(id, &self.request).await?;
         let mut held = transaction.session.try_lock().map_err(|_| busy())?;
         let session = held.take().ok_or_else(|| gone(id))?;
-        self.service.state().transactions.end(id, End::Finished);
         let aborted = sql == "COMMIT" && session.is_aborted().await;
-        self.command(&session, sql, &unknowns).await?;
+        let done = self.command(&session, sql, &unknowns).await;
+        self.service.change_transactions(|all| all.end(id, End::Finished));
+        done?;
         self.service.give_back(session);
         if aborted && unknowns.aborted_commit == AbortedCommit::NotFound {
             return Err(transaction_not_found(id, "it was aborted by an earlier error."));

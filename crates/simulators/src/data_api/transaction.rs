@@ -74,8 +74,9 @@ impl Transactions {
     }
 
     pub(super) fn find(&self, id: &str, request: &Request) -> Result<Arc<Transaction>, Failure> {
-        let found = self.open.get(id).ok_or_else(|| {
-            let why = match self.ended.get(id) {
+        let ended = self.ended.get(id);
+        let found = self.open.get(id).filter(|_| ended.is_none()).ok_or_else(|| {
+            let why = match ended {
                 Some(End::Finished) => "it was ended by a previous call.",
                 Some(End::Expired) => "it has expired.",
                 Some(End::Aborted) => "it was aborted by an earlier error.",
@@ -91,6 +92,11 @@ impl Transactions {
             return Err(database_error("Database name is not the same as transaction's database."));
         }
         Ok(found.clone())
+    }
+
+    /// Has it found no more, though it is open until it is ended.
+    pub(super) fn expire(&mut self, id: &str) {
+        self.ended.insert(id.to_owned(), End::Expired);
     }
 
     pub(super) fn end(&mut self, id: &str, end: End) {

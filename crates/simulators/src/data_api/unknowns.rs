@@ -15,6 +15,8 @@ pub struct Unknowns {
     pub leftovers: Leftovers,
     /// What becomes of a statement outside a transaction whose rows cannot be returned.
     pub undecodable: Undecodable,
+    /// What becomes of a statement whose caller goes away.
+    pub abandoned: Abandoned,
     /// What a commit says when an error has aborted the transaction.
     pub aborted_commit: AbortedCommit,
     /// How the parts of a database error are put together.
@@ -72,6 +74,15 @@ pub enum Undecodable {
     RolledBack,
 }
 
+/// See [`Unknowns::abandoned`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Abandoned {
+    /// It runs to its end.
+    RunsOn,
+    /// It is cancelled.
+    Cancelled,
+}
+
 /// See [`Unknowns::aborted_commit`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AbortedCommit {
@@ -107,6 +118,7 @@ impl Default for Unknowns {
             several: SeveralStatements::BySemicolon,
             leftovers: Leftovers::Stay,
             undecodable: Undecodable::Committed,
+            abandoned: Abandoned::RunsOn,
             aborted_commit: AbortedCommit::SaysCommitted,
             error_text: ErrorText::Semicolons,
             null_type: NullType::Text,

@@ -2,7 +2,7 @@
 
 use std::{thread, time::Duration};
 
-use pgferry_simulators::Fault;
+use pgferry_simulators::{Abandoned, Fault};
 use serde_json::{Value, json};
 
 use crate::client::{Ferry, POSTGRES};
@@ -136,6 +136,24 @@ fn a_client_that_goes_away_does_not_stop_its_statement() {
     drop(caller);
     ferry.end("/RollbackTransaction", &id).ok();
     wait_until("SELECT FROM abandoned");
+}
+
+#[test]
+fn a_client_that_goes_away_may_stop_its_statement() {
+    let ferry = Ferry::start();
+    ferry.aws.data_api().suppose(|it| it.abandoned = Abandoned::Cancelled);
+    ferry.execute("CREATE TABLE stopped (i int)").ok();
+    let id = ferry.begin();
+    ferry.execute_in(&id, "LOCK TABLE stopped").ok();
+    let caller = ferry.abandon("/Execute", json!({"sql": "INSERT INTO stopped VALUES (1)"}));
+    wait_for_statement("INSERT INTO stopped");
+    drop(caller);
+    wait_until(
+        "SELECT WHERE NOT EXISTS (SELECT FROM pg_stat_activity \
+         WHERE state = 'active' AND query LIKE 'INSERT INTO stopped%')",
+    );
+    ferry.end("/RollbackTransaction", &id).ok();
+    assert_eq!(count(&ferry, "stopped"), json!(0));
 }
 
 #[test]

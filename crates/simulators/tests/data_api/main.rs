@@ -8,5 +8,6 @@ mod faults;
 mod limits;
 mod parameters;
 mod results;
+mod sdk;
 mod sessions;
 mod transactions;

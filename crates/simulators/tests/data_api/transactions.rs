@@ -68,7 +68,8 @@ fn a_transaction_expires_while_nobody_calls() {
     ferry.execute("SELECT * FROM expiring").ok();
     let reply = ferry.execute_in(&id, "SELECT 1");
     assert!(reply.error().2.ends_with("it has expired."), "{reply:?}");
-    assert_eq!(ferry.aws.data_api().open_transactions(), 0);
+    assert!(ferry.aws.data_api().wait_for_open_transactions(0, Duration::from_secs(20)));
+    assert!(!ferry.aws.data_api().wait_for_open_transactions(1, Duration::from_millis(20)));
 }
 
 #[test]
