@@ -132,7 +132,11 @@ impl Task {
         let outcome = statement::run(&mut session, prepared, options, unknowns).await;
         if revocable {
             let end = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
-            self.command(&session, end, unknowns).await?;
+            let ended = self.command(&session, end, unknowns).await;
+            // What went wrong first is what is told.
+            if outcome.is_ok() {
+                ended?;
+            }
         }
         if !matches!(outcome, Err(Trouble::Lost(_))) {
             self.service.give_back(session);

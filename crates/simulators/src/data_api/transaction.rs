@@ -96,7 +96,9 @@ impl Transactions {
 
     /// Has it found no more, though it is open until it is ended.
     pub(super) fn expire(&mut self, id: &str) {
-        self.ended.insert(id.to_owned(), End::Expired);
+        if self.is_open(id) {
+            self.ended.insert(id.to_owned(), End::Expired);
+        }
     }
 
     pub(super) fn end(&mut self, id: &str, end: End) {

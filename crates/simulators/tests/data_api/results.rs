@@ -162,6 +162,8 @@ fn a_write_whose_rows_cannot_be_returned_may_stay_or_not() {
     assert_eq!(count(), json!(1));
     ferry.execute("INSERT INTO unreturnable VALUES ('1 day')").ok();
     assert_eq!(count(), json!(2));
+    let reply = ferry.execute("SELECT pg_terminate_backend(pg_backend_pid())");
+    assert!(reply.error().2.ends_with("; SQLState: 57P01"), "{reply:?}");
 }
 
 #[test]
