@@ -99,7 +99,11 @@ impl Arguments {
         let (Some(pgferry), Some(bastion), Some(node)) = (pgferry, bastion, node) else {
             return Err(Failure::Usage);
         };
-        let (pgferry, ssh_plugin, ssm_plugin) = (pgferry.into(), bastion.into(), node.into());
-        Ok(Self { pgferry, ssh_plugin, ssm_plugin, once })
+        Ok(Self {
+            pgferry: pgferry.into(),
+            ssh_plugin: bastion.into(),
+            ssm_plugin: node.into(),
+            once,
+        })
     }
 }
