@@ -54,7 +54,7 @@ coverage() {
 
 properties() {
     printf '%s: trying property tests instead, all targets for %d s\n' "$1" "$seconds"
-    FUZZ_SECONDS=$seconds cargo test -p pgferry-pg -p pgferry-values --lib -- --nocapture fuzzing::tests
+    FUZZ_SECONDS=$seconds cargo test -p pgferry-pg -p pgferry-sql -p pgferry-values --lib -- --nocapture fuzzing::tests
 }
 
 main "$@"

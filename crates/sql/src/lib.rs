@@ -8,6 +8,8 @@
 pub mod class;
 mod classify;
 mod effect;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod literal;
 mod position;
 mod rewrite;
