@@ -92,8 +92,15 @@ where
 fn quote(text: &str) -> String {
     let plain = text.split(|c: char| c.is_whitespace() || c.is_control());
     let words: Vec<&str> = plain.filter(|word| !word.is_empty()).collect();
-    words.join(" ").chars().take(240).collect()
+    let line = words.join(" ");
+    match line.char_indices().nth(MAX_TEXT) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+        None => line,
+    }
 }
+
+/// IAM's refusals have two ARNs in them.
+const MAX_TEXT: usize = 400;
 
 #[cfg(test)]
 mod tests {
@@ -102,7 +109,7 @@ mod tests {
     #[test]
     fn words_of_others_stay_on_one_line_and_end() {
         assert_eq!(quote("a\nb\u{1b}[31m  c"), "a b [31m c");
-        assert_eq!(quote(&"word ".repeat(100)).len(), 240);
+        assert_eq!(quote(&"é".repeat(500)), "é".repeat(400) + "…");
     }
 
     #[test]

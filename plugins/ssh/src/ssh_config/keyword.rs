@@ -88,7 +88,8 @@ const REFUSED: &[Refusal] = &[
         neutral: &["none"],
         about: About::Jumps,
         instead: "this transport runs no commands: put a transport of kind \"exec\" with that \
-                  command beneath it (via = \"…\") and set jump = [], or name the servers in jump",
+                  command beneath it (via = \"…\"), or one of kind \"ssm\" for Session Manager, and \
+                  set jump = []; or name the servers in jump",
     },
     Refusal {
         keyword: "proxyusefdpass",
