@@ -4,7 +4,18 @@
 //! would have sent in binary, and [`Type::to_text`] makes of what a client sends in binary a text
 //! that the server reads as the same value. [`record::fields`] takes apart a row that was printed as
 //! one value. It knows each type by a description alone: [`builtin`] gives those every server has,
-//! the others are put together from a catalog's rows.
+//! and [`catalog::types`] those that a database defines.
+//!
+//! ```
+//! # use bytes::BytesMut;
+//! let interval = pgferry_values::builtin(1186).expect("interval");
+//! let mut binary = BytesMut::new();
+//! interval.to_binary("1 mon -1 days +02:00:00", &mut binary)?;
+//! let mut text = String::new();
+//! interval.to_text(&binary, &mut text)?;
+//! assert_eq!(text, "1 mon -1 days +02:00:00");
+//! # Ok::<(), pgferry_values::ValueError>(())
+//! ```
 //!
 //! What it is not: PostgreSQL's input functions. Text is read in the forms that servers print with
 //! `DateStyle` ISO, `IntervalStyle` postgres and UTC, besides the few others an item's words name;
@@ -22,6 +33,7 @@ mod base;
 mod bits;
 mod builtin;
 mod bytea;
+pub mod catalog;
 mod character;
 mod datetime;
 mod error;

@@ -1,8 +1,10 @@
 //! Arrays, ranges, and the types of a database's own.
 
-use std::sync::Arc;
-
-use pgferry_values::{Base, Field, Kind, Type, builtin, record};
+use pgferry_values::{
+    builtin,
+    catalog::{self, Row},
+    record,
+};
 
 use crate::server::{Server, agree, agree_on, agree_on_texts};
 
@@ -61,79 +63,55 @@ const RANGES: &[(&str, &[&str])] = &[
     ("datemultirange[]", &["{\"{[2000-01-01,2001-01-01)}\",\"{}\"}"]),
 ];
 
-/// The types of `OWN_TYPES`, described as its catalog would.
-struct Own {
-    mood: Type,
-    even: Type,
-    pair: Type,
-    labels: Type,
-}
-
 const OWN_TYPES: &str = r#"
     CREATE TYPE mood AS ENUM ('sad', 'so, so', 'NULL', '"', '');
     CREATE DOMAIN even AS int4 CHECK (VALUE % 2 = 0);
+    CREATE DOMAIN evens AS even[];
     CREATE TYPE pair AS (m mood, e even, gone text, "t T" text[], r numrange);
     ALTER TYPE pair DROP ATTRIBUTE gone;
     CREATE TYPE label AS RANGE (subtype = text, subtype_opclass = text_ops);
+    CREATE TABLE stock (p pair, boxes box[], l label[]);
 "#;
 
-impl Own {
-    async fn create(server: &Server) -> Self {
-        server.client.batch_execute(OWN_TYPES).await.expect("the types");
-        let oid = async |name: &'static str| {
-            let row = server.client.query_one("SELECT $1::text::regtype::oid", &[&name]).await;
-            row.expect("a type").get::<_, u32>(0)
-        };
-        let field = |name: &str, ty: &Type| Field { name: name.to_owned(), ty: ty.clone() };
-        let own = |oid, name: &'static str, kind| Type { oid, name: name.into(), kind };
-        let text = builtin(25).expect("text");
-        let mood = own(oid("mood").await, "mood", Kind::Enum);
-        let int4 = Arc::new(builtin(23).expect("int4"));
-        let even = own(oid("even").await, "even", Kind::Domain(int4));
-        let texts = builtin(1009).expect("_text");
-        let range = builtin(3906).expect("numrange");
-        let fields =
-            [field("m", &mood), field("e", &even), field("t T", &texts), field("r", &range)];
-        let pair = own(oid("pair").await, "pair", Kind::Composite(fields.into()));
-        let labels = own(oid("label").await, "label", Kind::Range(Arc::new(text)));
-        Self { mood, even, pair, labels }
-    }
-}
+const OWN_VALUES: &[&str] = &[
+    "unnest(enum_range(NULL::mood))",
+    "enum_range(NULL::mood)",
+    "ARRAY[ARRAY[2, -4], ARRAY[6, NULL]]::evens",
+    "unnest(ARRAY[ROW('so, so', 2, ARRAY['a b', NULL], '[1,2)'), ROW(NULL, NULL, NULL, NULL), \
+        ROW('', 0, '{}', 'empty')]::pair[])",
+    "ARRAY[ROW('\"', 4, ARRAY[['\\', '']], '(,)'), NULL]::pair[]",
+    "unnest(ARRAY[label('a', 'b c'), label('', '('), label('[\"', '\\,'), 'empty'])",
+    "label_multirange(label('a', 'b'), label('c', 'd e'))",
+    "ROW(ROW('sad', 2, NULL, NULL), '{(1,1),(0,0);(3,3),(2,2)}', ARRAY[label('a', 'b')])::stock",
+    "ARRAY[ROW(NULL, '{}', '{}')]::stock[]",
+];
 
 #[tokio::test]
 async fn the_types_of_a_database_agree_with_the_server() {
     let server = Server::start().await;
-    let own = Own::create(&server).await;
-    let moods = Type::array(oid_of(&server, "mood[]").await, "_mood", own.mood.clone());
-    let pairs = Type::array(oid_of(&server, "pair[]").await, "_pair", own.pair.clone());
-    let cases = [
-        (&own.mood, "unnest(enum_range(NULL::mood))"),
-        (&moods, "enum_range(NULL::mood)"),
-        (&own.even, "unnest(ARRAY[2, -4])::even"),
-        (
-            &own.pair,
-            "unnest(ARRAY[ROW('so, so', 2, ARRAY['a b', NULL], '[1,2)'), \
-            ROW(NULL, NULL, NULL, NULL), ROW('', 0, '{}', 'empty')]::pair[])",
-        ),
-        (&pairs, "ARRAY[ROW('\"', 4, ARRAY[['\\', '']], '(,)'), NULL]::pair[]"),
-        (
-            &own.labels,
-            "unnest(ARRAY[label('a', 'b c'), label('', '('), label('[\"', '\\,'), 'empty'])",
-        ),
-    ];
-    for (ty, expression) in cases {
+    server.client.batch_execute(OWN_TYPES).await.expect("the types");
+    for expression in OWN_VALUES {
         for printed in server.print(&format!("SELECT {expression}")).await {
-            // A domain is sent under the name of its base.
-            let base = matches!(ty.kind, Kind::Domain(_));
-            assert!(base || printed.oid == ty.oid, "{expression} is of type {}", printed.oid);
-            agree(ty, &printed);
+            let rows = server.client.query(&catalog::query(&[printed.oid]), &[]).await;
+            let rows: Vec<Row> = rows.expect("the catalog").iter().map(described).collect();
+            let types = catalog::types(&rows);
+            agree(types.get(&printed.oid).expect("its type"), &printed);
         }
     }
 }
 
-async fn oid_of(server: &Server, name: &str) -> u32 {
-    let row = server.client.query_one("SELECT $1::text::regtype::oid", &[&name]).await;
-    row.expect("a type").get(0)
+fn described(row: &tokio_postgres::Row) -> Row {
+    let oid = |number: i64| u32::try_from(number).expect("an OID");
+    Row {
+        oid: oid(row.get(0)),
+        name: row.get(1),
+        kind: row.get(2),
+        delimiter: row.get(3),
+        send: row.get(4),
+        part: oid(row.get(5)),
+        field_names: row.get(6),
+        field_types: row.get::<_, Vec<i64>>(7).into_iter().map(oid).collect(),
+    }
 }
 
 /// What a service that returns texts alone is asked: a row as one text.
@@ -183,9 +161,8 @@ const MINE: &str = "
 async fn send_functions_tell_the_forms_of_types_outside_the_table() {
     let server = Server::start().await;
     server.client.batch_execute(MINE).await.expect("the type");
-    let send =
-        "SELECT prosrc FROM pg_proc, pg_type WHERE pg_proc.oid = typsend AND typname = 'mine'";
-    let send: String = server.client.query_one(send, &[]).await.expect("a row").get(0);
     let printed = server.print("SELECT '-7'::mine").await.remove(0);
-    agree(&Type::base(printed.oid, "mine", Base::of_send(&send)), &printed);
+    let rows = server.client.query(&catalog::query(&[printed.oid]), &[]).await;
+    let rows: Vec<Row> = rows.expect("the catalog").iter().map(described).collect();
+    agree(&catalog::types(&rows)[&printed.oid], &printed);
 }
