@@ -181,7 +181,8 @@ async fn watch(
     let mut answer_by = None;
     let mut listening_since = Instant::now();
     loop {
-        let tick = Instant::now() + TICK.min(patience.agent);
+        // An agent's time must not be up before the service has had time for a pong.
+        let tick = Instant::now() + TICK.min(patience.agent / 4);
         let wake_at = line.unused_since().map_or(tick, |since| tick.min(since + patience.idle));
         let agent_due = line.agent_is_due(patience.agent);
         let wake_at = agent_due.map_or(wake_at, |due| wake_at.min(due));
@@ -212,7 +213,7 @@ async fn watch(
         }
         let slept = naps.one_since(environment.now());
         // Of an agent nothing can be said while the service is not heard.
-        let interval = agent_due.map_or(PING_INTERVAL, |_| PING_INTERVAL.min(patience.agent / 2));
+        let interval = agent_due.map_or(PING_INTERVAL, |_| PING_INTERVAL.min(patience.agent / 4));
         if slept || pinged_at.elapsed() >= interval {
             pinged_at = Instant::now();
             pulse.wants_ping.store(true, Ordering::Release);
