@@ -1,6 +1,9 @@
 //! `WebSocket`s that break under a session.
 
+use std::time::Duration;
+
 use pgferry_transport_sdk::Status;
+use tokio::io::AsyncWriteExt as _;
 
 use crate::streams::noise;
 use crate::world::{World, connect};
@@ -17,6 +20,23 @@ async fn a_connection_does_not_notice_the_hourly_close_nor_a_reset() {
     client.echoes(&noise(20_000)).await;
     let session = &world.sessions.sessions()[0];
     assert!(session.resumed >= 2 && session.connections >= 3, "{session:?}");
+    world.end(&pool).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_sleep_a_session_goes_on_over_a_new_websocket() {
+    let world = World::new().await;
+    let pool = world.modest_pool();
+    let mut client = connect(&pool).await;
+    client.echoes(b"before").await;
+    // The network has forgotten the connection meanwhile. AWS takes signatures that are at most 5 minutes off.
+    world.sessions.black_hole(true);
+    world.sleep(Duration::from_mins(4));
+    let said = noise(20_000);
+    client.near.write_all(&said).await.expect("it waits here");
+    world.until(|sessions| sessions[0].resumed > 0);
+    world.sessions.black_hole(false);
+    client.hears(&said).await;
     world.end(&pool).await;
 }
 

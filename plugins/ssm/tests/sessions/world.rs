@@ -42,6 +42,8 @@ struct Ledger {
     /// When they end, as the program says it.
     ends: Option<String>,
     asked: usize,
+    /// For how long the computer has slept.
+    slept: Duration,
     figures: HashMap<Figure, f64>,
 }
 
@@ -66,7 +68,8 @@ impl World {
         let sessions = aws.session_manager();
         sessions.names(&[("db.internal", echo().await)]);
         let keys = aws.credentials().clone();
-        let ledger = Ledger { keys, ends: None, asked: 0, figures: HashMap::new() };
+        let ledger =
+            Ledger { keys, ends: None, asked: 0, slept: Duration::ZERO, figures: HashMap::new() };
         let ledger = Arc::new(Mutex::new(ledger));
         Self { aws, sessions, endpoint: None, ca_bundle: None, https_proxy: None, ledger }
     }
@@ -107,6 +110,12 @@ impl World {
     /// What a figure has come to: the sum of a counter or of a histogram's values, the last value of a gauge.
     pub(crate) fn figure(&self, figure: Figure) -> f64 {
         self.ledger().figures.get(&figure).copied().unwrap_or_default()
+    }
+
+    /// Has the computer sleep: clocks go on, and nothing else does.
+    pub(crate) fn sleep(&self, time: Duration) {
+        self.ledger().slept += time;
+        self.aws.clock().advance(time);
     }
 
     /// Holds that a figure has come to this whole number.
@@ -178,6 +187,14 @@ impl Client {
         assert!(heard == said, "other bytes came back than were sent");
     }
 
+    /// Holds that exactly this comes next.
+    pub(crate) async fn hears(&mut self, said: &[u8]) {
+        let mut heard = vec![0; said.len()];
+        let read = timeout(LIMIT, self.near.read_exact(&mut heard)).await;
+        read.expect("an echo in time").expect("an echo");
+        assert!(heard == said, "other bytes came back than were sent");
+    }
+
     /// The error with which the carrying ends.
     pub(crate) async fn fate(self) -> Error {
         let end = timeout(LIMIT, self.carried).await.expect("the connection should have ended");
@@ -244,8 +261,10 @@ impl Program for Here {
     }
 
     fn now(&self) -> SystemTime {
+        let slept = self.ledger.lock().expect("no panic").slept;
         #[expect(clippy::disallowed_methods, reason = "the simulated AWS has the real time")]
-        SystemTime::now()
+        let now = SystemTime::now();
+        now + slept
     }
 }
 
