@@ -280,7 +280,8 @@ impl<A: Api, S: AsyncRead + AsyncWrite + Unpin + Send> Session<A, S> {
             Wrap::None => return Err(indescribable()),
         };
         let Self { work, shapes, label, .. } = self;
-        Runner { work, shapes, label }.describe(&order, wrap).await.map(Some)
+        let described = Runner { work, shapes, label }.describe(&order, wrap).await;
+        described.map(Some).map_err(|failure| failure.fault)
     }
 
     async fn describe_portal(&mut self, name: &Bytes) -> Result<(), Fault> {

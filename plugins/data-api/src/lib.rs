@@ -35,6 +35,7 @@ mod inference;
 mod interruption;
 mod native;
 mod order;
+mod pages;
 mod patience;
 mod perform;
 mod refusal;

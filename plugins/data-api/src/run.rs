@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use pgferry_pg::SqlState;
 use pgferry_sql::PositionMap;
 use pgferry_values::record;
 
@@ -71,17 +70,27 @@ impl<A: Api> Runner<'_, A> {
         if order.run.defines {
             self.shapes.forget();
         }
-        done
+        done.map_err(|failure| failure.fault)
     }
 
-    async fn change(&mut self, order: &Order) -> Result<u64, Fault> {
+    async fn change(&mut self, order: &Order) -> Result<u64, Failure> {
         let mut call = self.call(order, &order.sql);
         call.outlives_limit = order.run.defines;
         let outcome = self.work.call(call, order.run.access).await;
         outcome.map(|outcome| outcome.updated).map_err(|failure| self.fault(order, failure, 0))
     }
 
-    async fn table(&mut self, order: &Order, wrap: Wrap) -> Result<Table, Fault> {
+    async fn table(&mut self, order: &Order, wrap: Wrap) -> Result<Table, Failure> {
+        let table = self.at_once(order, wrap).await;
+        match table {
+            Err(failure) if failure.effect == Effect::TooLarge && order.is_pageable() => {
+                self.paged(order).await
+            }
+            table => table,
+        }
+    }
+
+    async fn at_once(&mut self, order: &Order, wrap: Wrap) -> Result<Table, Failure> {
         let known = self.shapes.get(&order.key);
         if known.is_none() && wrap == Wrap::Query && self.may_try(order) {
             match self.try_natively(order).await? {
@@ -105,8 +114,8 @@ impl<A: Api> Runner<'_, A> {
     }
 
     /// None: the service cannot write these rows.
-    async fn try_natively(&mut self, order: &Order) -> Result<Option<Table>, Fault> {
-        let outcome = match self.work.call(self.call(order, &order.sql), Access::Reads).await {
+    async fn try_natively(&mut self, order: &Order) -> Result<Option<Table>, Failure> {
+        let outcome = match self.attempt(order, &order.sql).await {
             Ok(outcome) => outcome,
             Err(Failure { effect: Effect::Unwritable, .. }) => return Ok(None),
             Err(failure) => return Err(self.fault(order, failure, 0)),
@@ -119,8 +128,8 @@ impl<A: Api> Runner<'_, A> {
     }
 
     /// In the service's own writing, which is known to be right.
-    async fn native(&mut self, order: &Order, shape: Arc<Shape>) -> Result<Table, Fault> {
-        let outcome = self.work.call(self.call(order, &order.sql), order.run.access).await;
+    async fn native(&mut self, order: &Order, shape: Arc<Shape>) -> Result<Table, Failure> {
+        let outcome = self.attempt(order, &order.sql).await;
         let outcome = outcome.map_err(|failure| self.fault(order, failure, 0))?;
         let Some(rows) = rows(outcome, &shape) else {
             self.shapes.forget();
@@ -136,7 +145,7 @@ impl<A: Api> Runner<'_, A> {
         order: &Order,
         wrap: Wrap,
         known: Option<Arc<Shape>>,
-    ) -> Result<Table, Fault> {
+    ) -> Result<Table, Failure> {
         let shape = match known {
             Some(shape) => shape,
             None => self.describe(order, wrap).await?,
@@ -145,7 +154,7 @@ impl<A: Api> Runner<'_, A> {
             return Box::pin(self.native(order, shape)).await;
         }
         let wrapped = wrap::rows(&order.sql, wrap).ok_or_else(changed)?;
-        let outcome = self.work.call(self.call(order, &wrapped.sql), order.run.access).await;
+        let outcome = self.attempt(order, &wrapped.sql).await;
         let outcome = outcome.map_err(|failure| self.fault(order, failure, wrapped.before))?;
         let Some(rows) = printed_rows(&outcome, shape.columns.len()) else {
             self.shapes.forget();
@@ -155,9 +164,24 @@ impl<A: Api> Runner<'_, A> {
         Ok(Table { shape, rows })
     }
 
+    /// Runs it where the session stands. A result that is only too large does not fail the transaction.
+    async fn attempt(&mut self, order: &Order, sql: &str) -> Result<Outcome, Failure> {
+        let (call, access) = (self.call(order, sql), order.run.access);
+        if self.work.is_none() {
+            return self.work.call(call, access).await;
+        }
+        let done = self.work.within(call, access).await;
+        if let Err(failure) = &done
+            && !(failure.effect == Effect::TooLarge && order.is_pageable())
+        {
+            self.work.fail(failure.effect).await;
+        }
+        done
+    }
+
     /// A change whose rows nobody has seen yet: tried in a transaction, for if the service cannot write them it
     /// has to be undone before it is done in another way.
-    async fn change_with_rows(&mut self, order: &Order) -> Result<Table, Fault> {
+    async fn change_with_rows(&mut self, order: &Order) -> Result<Table, Failure> {
         let alone = self.work.is_none();
         if alone {
             self.work.begin(Scope::Implicit, "");
@@ -179,7 +203,7 @@ impl<A: Api> Runner<'_, A> {
     }
 
     /// Inside a transaction, between savepoints.
-    async fn guarded(&mut self, order: &Order) -> Result<Table, Fault> {
+    async fn guarded(&mut self, order: &Order) -> Result<Table, Failure> {
         self.command("SAVEPOINT _pgferry_s", order).await?;
         let call = self.call(order, &order.sql);
         let outcome = match self.work.within(call, order.run.access).await {
@@ -207,13 +231,13 @@ impl<A: Api> Runner<'_, A> {
         Ok(table)
     }
 
-    async fn command(&mut self, sql: &str, order: &Order) -> Result<(), Fault> {
+    pub(crate) async fn command(&mut self, sql: &str, order: &Order) -> Result<(), Failure> {
         let done = self.work.call(Call::new(sql), Access::Writes).await;
         done.map(drop).map_err(|failure| self.fault(order, failure, 0))
     }
 
     /// `EXPLAIN`, `SHOW`, `FETCH`: nothing can stand around it.
-    async fn undescribed(&mut self, order: &Order) -> Result<Table, Fault> {
+    async fn undescribed(&mut self, order: &Order) -> Result<Table, Failure> {
         let outcome = self.work.call(self.call(order, &order.sql), order.run.access).await;
         let outcome = outcome.map_err(|failure| self.fault(order, failure, 0))?;
         let shape = Arc::new(
@@ -233,7 +257,7 @@ impl<A: Api> Runner<'_, A> {
         &mut self,
         order: &Order,
         wrap: Wrap,
-    ) -> Result<Arc<Shape>, Fault> {
+    ) -> Result<Arc<Shape>, Failure> {
         if let Some(shape) = self.shapes.get(&order.key) {
             return Ok(shape);
         }
@@ -265,7 +289,7 @@ impl<A: Api> Runner<'_, A> {
     }
 
     /// The service has to write nothing but names and numbers for it.
-    async fn described_here(&mut self, order: &Order, wrap: Wrap) -> Result<Shape, Fault> {
+    async fn described_here(&mut self, order: &Order, wrap: Wrap) -> Result<Shape, Failure> {
         let wrapped = wrap::names(&order.sql, wrap).ok_or_else(unwritable)?;
         let outcome = self.ask(order, wrapped).await?;
         let names = outcome.rows.into_iter().map(|row| match row.into_iter().next() {
@@ -284,31 +308,38 @@ impl<A: Api> Runner<'_, A> {
         described(&outcome, names.into_iter()).ok_or_else(changed)
     }
 
-    async fn ask(&mut self, order: &Order, wrapped: Wrapped) -> Result<Outcome, Fault> {
+    async fn ask(&mut self, order: &Order, wrapped: Wrapped) -> Result<Outcome, Failure> {
         let access = order.run.access;
         let outcome = self.work.call(self.call(order, &wrapped.sql), access).await;
         outcome.map_err(|failure| self.fault(order, failure, wrapped.before))
     }
 
-    fn call(&self, order: &Order, sql: &str) -> Call {
+    pub(crate) fn call(&self, order: &Order, sql: &str) -> Call {
         let sql = format!("{}{sql}", self.label);
         let describes = order.run.rows != Rows::None;
         Call { sql, parameters: order.parameters.clone(), describes, ..Call::default() }
     }
 
-    /// The fault for the application: its position is that in the application's own text.
-    fn fault(&self, order: &Order, failure: Failure, before: usize) -> Fault {
-        let mut fault = failure.fault;
+    /// The failure for the application: its position is that in the application's own text.
+    pub(crate) fn fault(&self, order: &Order, mut failure: Failure, before: usize) -> Failure {
+        let fault = &mut failure.fault;
         fault.position = fault.position.and_then(|position| {
             let before = before + self.label.chars().count();
             let inside = position.checked_sub(before).filter(|inside| *inside > 0)?;
             Some(order.positions.to_source(inside))
         });
-        fault
+        failure
     }
 
     fn learn(&mut self, order: &Order, shape: &Arc<Shape>) {
         self.shapes.learn(order.key.clone(), shape);
+    }
+}
+
+impl Order {
+    /// Whether it can be run again, by pages.
+    fn is_pageable(&self) -> bool {
+        self.run.access == Access::Reads && self.run.rows == Rows::Some(Wrap::Query)
     }
 }
 
@@ -325,7 +356,7 @@ fn rows(outcome: Outcome, shape: &Shape) -> Option<Vec<Row>> {
 }
 
 /// Rows that came as one text each.
-fn printed_rows(outcome: &Outcome, columns: usize) -> Option<Vec<Row>> {
+pub(crate) fn printed_rows(outcome: &Outcome, columns: usize) -> Option<Vec<Row>> {
     let row = |row: &Vec<Field>| {
         let [Field::Text(text)] = row.as_slice() else { return None };
         if columns == 0 {
@@ -366,12 +397,12 @@ fn column(row: &[Field], name: String) -> Option<ColumnShape> {
 }
 
 /// What the session knew of a statement does not hold any more.
-fn changed() -> Fault {
-    Fault::unsupported("the statement's result has changed since it was described")
-        .with_hint("run it again")
+pub(crate) fn changed() -> Failure {
+    let fault = Fault::unsupported("the statement's result has changed since it was described");
+    Failure::new(Effect::Refused, fault.with_hint("run it again"))
 }
 
-fn unwritable() -> Fault {
-    Fault::error(SqlState::FEATURE_NOT_SUPPORTED, "the Data API cannot write this result")
-        .with_hint("cast the columns to text")
+pub(crate) fn unwritable() -> Failure {
+    let fault = Fault::unsupported("the Data API cannot write this result");
+    Failure::new(Effect::Refused, fault.with_hint("cast the columns to text"))
 }

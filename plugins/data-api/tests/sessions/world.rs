@@ -1,5 +1,6 @@
 //! A cluster behind a simulated Data API, and applications that reach it through the transport.
 
+use std::process::Command;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
@@ -7,7 +8,7 @@ use pgferry_simulators::{Aws, Cluster, DataApiCall, Postgres, Role};
 use pgferry_transport_aws::Program;
 use pgferry_transport_data_api::cluster::Cluster as Target;
 use pgferry_transport_data_api::config::Config;
-use pgferry_transport_data_api::gateway::Gateway;
+use pgferry_transport_data_api::gateway::{Door, Gateway};
 use pgferry_transport_sdk::Error;
 use tokio::net::UnixStream;
 use tokio_postgres::{Client, NoTls};
@@ -94,12 +95,40 @@ impl World {
         near
     }
 
+    /// Ways in for applications that come later.
+    pub(crate) fn doors(&self) -> Doors {
+        Doors { gateway: Arc::clone(&self.gateway), target: self.target.clone() }
+    }
+
     /// The calls of the Data API that `work` makes.
     pub(crate) async fn calls<T>(&self, work: impl Future<Output = T>) -> (T, Vec<DataApiCall>) {
         let before = self.aws.data_api().calls().len();
         let done = work.await;
         (done, self.aws.data_api().calls().split_off(before))
     }
+}
+
+/// Opens ways in.
+pub(crate) struct Doors {
+    gateway: Arc<Gateway<Here>>,
+    target: Target,
+}
+
+impl Doors {
+    pub(crate) async fn open(&self) -> Door<Here> {
+        self.gateway.open(self.target.clone()).await.expect("a way in")
+    }
+}
+
+/// A program of the database's own version.
+pub(crate) fn client_program(name: &str) -> Command {
+    POSTGRES.client(name)
+}
+
+/// Settings of libpq that lead to the database by its port, and the password.
+pub(crate) fn direct_settings() -> (String, String) {
+    let settings = POSTGRES.connect_direct_args(Role::Scram);
+    (settings, POSTGRES.password(Role::Scram).to_owned())
 }
 
 /// An application that reaches the database by its port.
