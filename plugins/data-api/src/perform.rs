@@ -1,10 +1,13 @@
 //! What becomes of one statement, whichever protocol it came by.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use pgferry_pg::SqlState;
 use pgferry_sql::{Class, Statement};
 use pgferry_transport_sdk::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, sleep_until};
 
 use crate::act::{self, Act, Run, Set};
 use crate::api::{Api, Call, Field, Parameter};
@@ -78,11 +81,17 @@ impl<A: Api, S: AsyncRead + AsyncWrite + Unpin + Send> Session<A, S> {
         let canceller = work.canceller();
         let mut runner = Runner { work, shapes, label };
         let mut running = Box::pin(runner.run(order));
+        let mut again = None;
         loop {
+            let due = again.unwrap_or_else(Instant::now);
             tokio::select! {
                 done = &mut running => return done,
-                () = interruption.asked() => canceller.cancel(label).await,
+                () = interruption.asked() => {}
+                () = sleep_until(due), if again.is_some() => {}
             }
+            // A statement may take several calls, and this one come between two of them.
+            canceller.cancel(label).await;
+            again = Some(Instant::now() + CANCEL_AGAIN);
         }
     }
 
@@ -298,6 +307,8 @@ impl<A: Api, S: AsyncRead + AsyncWrite + Unpin + Send> Session<A, S> {
         self.ready().await
     }
 }
+
+const CANCEL_AGAIN: Duration = Duration::from_secs(1);
 
 /// A row for the application, in the formats it wants.
 ///

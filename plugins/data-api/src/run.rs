@@ -110,7 +110,7 @@ impl<A: Api> Runner<'_, A> {
 
     /// Whether it does no harm if the service runs it and cannot write its rows.
     fn may_try(&self, order: &Order) -> bool {
-        order.run.access == Access::Reads && self.work.is_none()
+        order.run.access == Access::Reads && self.work.is_none() && order.is_in_utc()
     }
 
     /// None: the service cannot write these rows.
@@ -205,20 +205,7 @@ impl<A: Api> Runner<'_, A> {
     /// Inside a transaction, between savepoints.
     async fn guarded(&mut self, order: &Order) -> Result<Table, Failure> {
         self.command("SAVEPOINT _pgferry_s", order).await?;
-        let call = self.call(order, &order.sql);
-        let outcome = match self.work.within(call, order.run.access).await {
-            Ok(outcome) => Some(outcome),
-            Err(Failure { effect: Effect::Unwritable, .. }) => None,
-            Err(failure) => {
-                self.work.fail(failure.effect).await;
-                return Err(self.fault(order, failure, 0));
-            }
-        };
-        let native = outcome.and_then(|outcome| {
-            let shape = Shape::of(outcome.columns.as_deref()?).map(Arc::new)?;
-            rows(outcome, &shape).map(|rows| Table { shape, rows })
-        });
-        if let Some(table) = native {
+        if let Some(table) = self.written(order).await? {
             self.command("RELEASE SAVEPOINT _pgferry_s", order).await?;
             self.learn(order, &table.shape);
             return Ok(table);
@@ -229,6 +216,25 @@ impl<A: Api> Runner<'_, A> {
         let table = Box::pin(self.printed(order, Wrap::Change, Some(shape))).await?;
         self.command("RELEASE SAVEPOINT _pgferry_s", order).await?;
         Ok(table)
+    }
+
+    /// As the service writes it. None: it cannot, and what was done has to be undone.
+    async fn written(&mut self, order: &Order) -> Result<Option<Table>, Failure> {
+        if !order.is_in_utc() {
+            return Ok(None);
+        }
+        let call = self.call(order, &order.sql);
+        match self.work.within(call, order.run.access).await {
+            Ok(outcome) => Ok(outcome.columns.as_deref().and_then(Shape::of).and_then(|shape| {
+                let shape = Arc::new(shape);
+                rows(outcome, &shape).map(|rows| Table { shape, rows })
+            })),
+            Err(Failure { effect: Effect::Unwritable, .. }) => Ok(None),
+            Err(failure) => {
+                self.work.fail(failure.effect).await;
+                Err(self.fault(order, failure, 0))
+            }
+        }
     }
 
     pub(crate) async fn command(&mut self, sql: &str, order: &Order) -> Result<(), Failure> {
@@ -337,6 +343,11 @@ impl<A: Api> Runner<'_, A> {
 }
 
 impl Order {
+    /// The service writes times in UTC, whatever the session's zone is.
+    fn is_in_utc(&self) -> bool {
+        !self.key.settings.iter().any(|(name, _)| name == "timezone")
+    }
+
     /// Whether it can be run again, by pages.
     fn is_pageable(&self) -> bool {
         self.run.access == Access::Reads && self.run.rows == Rows::Some(Wrap::Query)

@@ -47,10 +47,12 @@ impl Settings {
     /// Sets a value, which is undone with the transaction if there is one.
     pub(crate) fn set(&mut self, name: &str, value: &str, kind: Kind, in_transaction: bool) {
         self.keep(in_transaction);
-        let values = match kind {
-            Kind::Harmless | Kind::Fixed(_) => &mut self.now.remembered,
-            Kind::Carried => &mut self.now.carried,
+        let Values { remembered, carried } = &mut self.now;
+        let (values, others) = match kind {
+            Kind::Harmless | Kind::Fixed(_) => (remembered, carried),
+            Kind::Carried => (carried, remembered),
         };
+        others.remove(name);
         values.insert(name.to_owned(), value.to_owned());
     }
 
@@ -99,7 +101,7 @@ impl Kind {
             "intervalstyle" => only(lower == "postgres", "postgres"),
             "bytea_output" => only(lower == "hex", "hex"),
             "standard_conforming_strings" => only(is(&["on", "true", "1", "yes"]), "on"),
-            "timezone" => only(is(&["utc", "etc/utc", "gmt"]), "UTC"),
+            "timezone" if is(&["utc", "etc/utc"]) => Self::Harmless,
             "statement_timeout"
             | "lock_timeout"
             | "idle_in_transaction_session_timeout"
@@ -144,6 +146,16 @@ mod tests {
         assert_eq!(Kind::of("statement_timeout", "0"), Kind::Harmless);
         assert_eq!(Kind::of("statement_timeout", "5s"), Kind::Carried);
         assert_eq!(Kind::of("datestyle", "German"), Kind::Fixed("ISO"));
+        assert_eq!(Kind::of("timezone", "Europe/Berlin"), Kind::Carried);
+    }
+
+    #[test]
+    fn a_setting_that_is_back_to_what_it_was_is_carried_no_more() {
+        let mut settings = Settings::default();
+        settings.set("timezone", "Europe/Berlin", Kind::Carried, false);
+        settings.set("timezone", "UTC", Kind::of("timezone", "UTC"), false);
+        assert_eq!(settings.get("timezone"), Some("UTC"));
+        assert!(settings.carried().is_empty());
     }
 
     #[test]

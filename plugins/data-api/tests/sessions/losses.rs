@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use pgferry_simulators::Fault;
+
 use crate::world::{LIMIT, World, direct};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,4 +67,76 @@ async fn nothing_of_a_session_is_left_on_the_services_own() {
     drop(client);
     let leaks = tokio::task::block_in_place(|| world.aws.data_api().leaks());
     assert!(leaks.is_empty(), "{leaks:?}");
+}
+
+/// A table of the test's own.
+async fn table(name: &str) {
+    let sql = format!("DROP TABLE IF EXISTS {name}; CREATE TABLE {name} (id int4)");
+    direct().await.batch_execute(&sql).await.unwrap();
+}
+
+async fn count(name: &str) -> i64 {
+    direct().await.query_one(&format!("SELECT count(*) FROM {name}"), &[]).await.unwrap().get(0)
+}
+
+/// How often a statement with this text came.
+fn sent(world: &World, text: &str) -> usize {
+    let calls = world.aws.data_api().calls();
+    calls.iter().filter(|call| call.sql.as_ref().is_some_and(|sql| sql.contains(text))).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_whose_answer_is_lost_is_reported_as_unknown_and_never_repeated() {
+    table("da_lost").await;
+    let world = World::new();
+    let client = world.connect().await;
+    for (fault, rows) in [(Fault::LostAnswer, 1), (Fault::InternalAfter, 2), (Fault::Drop, 2)] {
+        world.aws.inject("rds-data:ExecuteStatement", fault.clone(), 1);
+        let before = sent(&world, "INSERT INTO da_lost");
+        let error = client.simple_query("INSERT INTO da_lost VALUES (1)").await.unwrap_err();
+        assert_eq!(error.code().unwrap().code(), "08006", "{fault:?}");
+        assert!(sent(&world, "INSERT INTO da_lost") <= before + 1, "{fault:?}");
+        assert_eq!(count("da_lost").await, rows, "{fault:?}");
+    }
+    client.simple_query("INSERT INTO da_lost VALUES (1)").await.unwrap();
+    assert_eq!(count("da_lost").await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_whose_answer_is_lost_is_reported_as_unknown() {
+    table("da_commit").await;
+    let world = World::new();
+    let client = world.connect().await;
+    client.batch_execute("BEGIN; INSERT INTO da_commit VALUES (1)").await.unwrap();
+    world.aws.inject("rds-data:CommitTransaction", Fault::LostAnswer, 1);
+    let error = client.batch_execute("COMMIT").await.unwrap_err();
+    assert_eq!(error.code().unwrap().code(), "08007");
+    assert_eq!(count("da_commit").await, 1);
+    client.simple_query("SELECT 1").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_answer_inside_a_transaction_undoes_it() {
+    table("da_inside").await;
+    let world = World::new();
+    let client = world.connect().await;
+    client.batch_execute("BEGIN; INSERT INTO da_inside VALUES (1)").await.unwrap();
+    world.aws.inject("rds-data:ExecuteStatement", Fault::LostAnswer, 1);
+    let error = client.batch_execute("INSERT INTO da_inside VALUES (2)").await.unwrap_err();
+    assert_eq!(error.code().unwrap().code(), "08006");
+    let error = client.batch_execute("INSERT INTO da_inside VALUES (3)").await.unwrap_err();
+    assert_eq!(error.code().unwrap().code(), "25P02");
+    client.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(count("da_inside").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_whose_answer_is_lost_is_asked_for_again() {
+    let world = World::new();
+    let client = world.connect().await;
+    world.aws.inject("rds-data:ExecuteStatement", Fault::LostAnswer, 1);
+    client.simple_query("SELECT 1 AS lost").await.unwrap();
+    assert_eq!(sent(&world, "SELECT 1 AS lost"), 2);
+    world.aws.inject("rds-data:ExecuteStatement", Fault::Throttle, 1);
+    client.simple_query("SELECT 1").await.unwrap();
 }

@@ -104,6 +104,23 @@ async fn a_setting_goes_with_every_statement_and_is_left_with_nobody_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn times_are_shown_in_the_zone_that_the_application_has_set() {
+    let world = World::new();
+    let client = world.connect().await;
+    client.batch_execute("SET TIME ZONE 'Asia/Tokyo'").await.unwrap();
+    let query =
+        "SELECT '2024-01-01 00:00:00+00'::timestamptz::text, '2024-01-01 00:00:00+00'::timestamptz";
+    let messages = client.simple_query(query).await.unwrap();
+    let row = messages.iter().find_map(|message| match message {
+        tokio_postgres::SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    });
+    let row = row.unwrap();
+    assert_eq!(row.get(0), Some("2024-01-01 09:00:00+09"));
+    assert_eq!(row.get(1), Some("2024-01-01 09:00:00+09"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_would_stay_on_a_session_that_others_use_is_refused() {
     let world = World::new();
     let client = world.connect().await;
