@@ -92,8 +92,8 @@ impl Page {
             _ => OVERHEAD,
         };
         let bytes: usize = page.rows.iter().map(length).sum();
-        if bytes > 0 {
-            self.rows = (page.rows.len() * WANTED / bytes).clamp(1, self.rows * 8);
+        if let Some(rows) = (page.rows.len() * WANTED).checked_div(bytes) {
+            self.rows = rows.clamp(1, self.rows * 8);
         }
     }
 }
