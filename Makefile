@@ -25,7 +25,7 @@ soak: ## Cut the data channels of ssm sessions a thousand times under load
 test-matrix: ## Run the tests that need PostgreSQL with its versions 14 to 18
 	@scripts/test-matrix.sh
 
-test-conformance: ## Run PostgreSQL's isolation suite and libpq's pipeline tests through pgferry
+test-conformance: ## Run PostgreSQL's isolation and regression suites and libpq's pipeline tests through pgferry
 	@scripts/test-conformance.sh
 
 fuzz: ## Look for inputs that break a promise, FUZZ_SECONDS=60 for each target

@@ -34,4 +34,6 @@ for regime in one-core all-cores; do
     "$built/pgferry-bench" run --pgferry "$built/pgferry" --regime $regime \
         --json "$out/$regime.json" $once "$@" | tee "$out/$regime.md"
 done
+# Session Manager is simulated: what else takes part is of no interest there.
+"$built/pgferry-bench" ssm --pgferry "$built/pgferry" | tee "$out/ssm.md"
 echo "Written to $out"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs PostgreSQL's isolation suite and libpq's pipeline tests, directly and through pgferry.
+# Runs PostgreSQL's isolation and regression suites and libpq's pipeline tests, directly and through pgferry.
 #
 # Their sources come from Debian's source package of the system's PostgreSQL, the compiled test
 # drivers with the server of scripts/install-postgres.sh. Nothing is installed system-wide.
@@ -19,9 +19,12 @@ main() {
     sources=$store/$version
     [ -d "$sources/src/test/isolation" ] || fetch
     pipeline=$store/libpq_pipeline-$version
+    modules=$store/modules-$version
     build
     PGFERRY_PG_BIN=$server/bin PGFERRY_PG_SOURCE=$sources PGFERRY_LIBPQ_PIPELINE=$pipeline \
         PGFERRY_ISOLATION_BIN=$server/lib/pgxs/src/test/isolation \
+        PGFERRY_REGRESS=$server/lib/pgxs/src/test/regress/pg_regress \
+        PGFERRY_REGRESS_MODULES=$modules \
         cargo test --package pgferry --test conformance -- --ignored --nocapture
 }
 
@@ -63,6 +66,13 @@ build() {
     gcc -O1 -I"$server/include" -I"$server/include/server" -I"$server/include/internal" \
         "$sources/src/test/modules/libpq_pipeline/libpq_pipeline.c" -o "$pipeline" \
         -L"$server/lib" -lpgcommon -lpgport -lpq -Wl,-rpath,"$server/lib"
+    mkdir -p "$modules"
+    for module in src/test/regress/regress contrib/spi/refint contrib/spi/autoinc; do
+        gcc -O1 -fPIC -shared -w -I"$server/include/server" -I"$sources/contrib/spi" \
+            "$sources/$module.c" -o "$modules/${module##*/}.so"
+    done
+    # The server, which is another user, reads them and the suite's data.
+    chmod -R go+rX "$modules" "$sources/src/test/regress"
 }
 
 main

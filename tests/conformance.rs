@@ -8,9 +8,12 @@
     clippy::expect_used,
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test ends by panicking, also in what its tests share"
+    clippy::print_stdout,
+    reason = "a test ends by panicking, also in what its tests share, and says what it has seen"
 )]
 
+#[path = "conformance/regression.rs"]
+mod regression;
 mod support;
 
 use std::collections::BTreeMap;
@@ -67,17 +70,17 @@ impl Stage {
         let proxied = Address { host: "127.0.0.1".to_owned(), port: pgferry.port("db") };
         Self { world, _pgferry: pgferry, direct, proxied }
     }
+}
 
-    /// A program that finds one of the two in its environment.
-    fn tool(&self, program: &Path, address: &Address) -> Command {
-        let mut tool = Command::new(program);
-        tool.env("PGHOST", &address.host).env("PGPORT", address.port.to_string());
-        // libpq's own words for a lost connection differ with TLS, which pgferry does not speak here.
-        tool.env("PGSSLMODE", "disable")
-            .env("PGUSER", "postgres")
-            .env("PGPASSWORD", self.world.postgres.password(Role::Superuser));
-        tool
-    }
+/// A program that finds one of the two in its environment.
+fn tool(world: &World, program: &Path, address: &Address) -> Command {
+    let mut tool = Command::new(program);
+    tool.env("PGHOST", &address.host).env("PGPORT", address.port.to_string());
+    // libpq's own words for a lost connection differ with TLS, which pgferry does not speak here.
+    tool.env("PGSSLMODE", "disable")
+        .env("PGUSER", "postgres")
+        .env("PGPASSWORD", world.postgres.password(Role::Superuser));
+    tool
 }
 
 /// Every file below `directory`, by its name there.
@@ -97,7 +100,7 @@ fn the_isolation_suite_gives_the_same_results_direct_and_proxied() {
     let program = given(ISOLATION).join("pg_isolation_regress");
     let results = |address: &Address| {
         let directory = tempfile::tempdir().unwrap();
-        let mut regress = stage.tool(&program, address);
+        let mut regress = tool(&stage.world, &program, address);
         regress.arg(format!("--inputdir={}", suite.display()));
         regress.arg(format!("--schedule={}", suite.join("isolation_schedule").display()));
         let client = stage.world.postgres.client("psql");
@@ -147,7 +150,7 @@ fn libpqs_pipeline_tests_exchange_the_same_messages_direct_and_proxied() {
             for sql in ["drop database if exists pipeline", "create database pipeline"] {
                 stage.world.postgres.query(sql).unwrap();
             }
-            let mut test = stage.tool(&program, address);
+            let mut test = tool(&stage.world, &program, address);
             succeed(test.arg("-t").arg(&trace).args([name, "dbname=pipeline"]));
             messages(&fs::read_to_string(&trace).unwrap())
         };

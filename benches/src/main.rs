@@ -19,6 +19,7 @@ mod machine;
 mod peers;
 mod race;
 mod report;
+mod ssm;
 mod statistics;
 mod wire;
 
@@ -40,6 +41,8 @@ struct Arguments {
 enum Command {
     /// Measure, and print tables in Markdown.
     Run(Run),
+    /// Measure the ssm transport against a simulated Session Manager, and print tables in Markdown.
+    Ssm(ssm::Arguments),
     /// Answer like a PostgreSQL server, from memory. Started by `run`.
     Serve,
     /// Relay bytes with tokio's `copy_bidirectional`, as a lower bound. Started by `run`.
@@ -95,6 +98,11 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Run(run) => {
             let text = report::run(&run)?;
+            std::io::stdout().write_all(text.as_bytes())?;
+            Ok(())
+        }
+        Command::Ssm(arguments) => {
+            let text = ssm::measure(&arguments)?;
             std::io::stdout().write_all(text.as_bytes())?;
             Ok(())
         }

@@ -172,22 +172,9 @@ impl<'a> Start<'a> {
     }
 
     fn ferry(&self, program: &Path, label: &str, transport: &str) -> anyhow::Result<Peer> {
-        let (threads, port) = (self.threads(), self.server.port());
-        let password = self.file(&format!("{label}.password"), "unused\n")?;
-        let config = format!(
-            "[admin]\nlisten = \"127.0.0.1:0\"\n[relay]\nthreads = {threads}\n\
-             [limits]\nconnections = 5000\n\
-             [targets.bench]\nlisten = \"127.0.0.1:0\"\ntransport = {transport}\n\
-             database = {{ host = \"127.0.0.1\", port = {port}, tls = \"disable\" }}\n\
-             credential = {{ kind = \"password\", user = \"bench\", password_file = '{}' }}\n\
-             local_auth = {{ kind = \"trust\" }}\n",
-            password.display()
-        );
-        let file = self.file(&format!("{label}.toml"), &config)?;
-        let mut command = Command::new(program);
-        command.args(["run", "--log-level", "info", "--config"]).arg(&file);
-        let (process, log) = Process::run(&command, Grace::Terminate)?;
-        let address = announced(&log, "ready: target bench on ")?;
+        let threads = self.threads();
+        let ferry = Ferry { program, directory: &self.directory, label, threads, transport };
+        let (process, address) = ferry.start(self.server.port(), &[])?;
         let about = format!(
             "{}, {threads} relay thread(s), all metrics on, local_auth trust",
             said(Command::new(program).arg("version"))
@@ -253,17 +240,59 @@ impl<'a> Start<'a> {
     }
 
     fn file(&self, name: &str, text: &str) -> anyhow::Result<PathBuf> {
-        let file = self.directory.join(name);
-        fs::write(&file, text)?;
-        // What pgbouncer reads as nobody holds no secret; what pgferry reads has to look like one.
-        let mode = if name.ends_with(".password") { 0o600 } else { 0o644 };
-        fs::set_permissions(&file, Permissions::from_mode(mode))?;
-        Ok(file)
+        file(&self.directory, name, text)
     }
 }
 
+/// A pgferry with one target.
+pub(crate) struct Ferry<'a> {
+    pub(crate) program: &'a Path,
+    /// For its files, and what they are called.
+    pub(crate) directory: &'a Path,
+    pub(crate) label: &'a str,
+    pub(crate) threads: usize,
+    pub(crate) transport: &'a str,
+}
+
+impl Ferry<'_> {
+    /// Starts it in front of a server on this machine, with more in its environment.
+    pub(crate) fn start(
+        &self,
+        port: u16,
+        environment: &[(&str, String)],
+    ) -> anyhow::Result<(Process, SocketAddr)> {
+        let Self { program, directory, label, threads, transport } = self;
+        let password = file(directory, &format!("{label}.password"), "unused\n")?;
+        let config = format!(
+            "[admin]\nlisten = \"127.0.0.1:0\"\n[relay]\nthreads = {threads}\n\
+             [limits]\nconnections = 5000\n\
+             [targets.bench]\nlisten = \"127.0.0.1:0\"\ntransport = {transport}\n\
+             database = {{ host = \"127.0.0.1\", port = {port}, tls = \"disable\" }}\n\
+             credential = {{ kind = \"password\", user = \"bench\", password_file = '{}' }}\n\
+             local_auth = {{ kind = \"trust\" }}\n",
+            password.display()
+        );
+        let file = file(directory, &format!("{label}.toml"), &config)?;
+        let mut command = Command::new(program);
+        command.args(["run", "--log-level", "info", "--config"]).arg(&file);
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
+        let (process, log) = Process::run(&command, Grace::Terminate)?;
+        let address = announced(&log, "ready: target bench on ")?;
+        Ok((process, address))
+    }
+}
+
+fn file(directory: &Path, name: &str, text: &str) -> anyhow::Result<PathBuf> {
+    let file = directory.join(name);
+    fs::write(&file, text)?;
+    // What pgbouncer reads as nobody holds no secret; what pgferry reads has to look like one.
+    let mode = if name.ends_with(".password") { 0o600 } else { 0o644 };
+    fs::set_permissions(&file, Permissions::from_mode(mode))?;
+    Ok(file)
+}
+
 /// Starts this program in another role.
-fn ourselves(arguments: &[&str]) -> anyhow::Result<(Process, SocketAddr)> {
+pub(crate) fn ourselves(arguments: &[&str]) -> anyhow::Result<(Process, SocketAddr)> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(arguments);
     let (process, log) = Process::run(&command, Grace::Kill)?;
