@@ -49,7 +49,7 @@ async fn a_session_that_is_only_being_started_is_ended_too() {
 async fn an_agent_that_crashed_ends_its_connections_with_the_reason_and_the_next_has_a_new_one() {
     let world = World::new().await;
     let pool = world.modest_pool();
-    let brief = Order { agent_silence: Duration::from_secs(1), ..order("db.internal") };
+    let brief = Order { agent_silence: Duration::from_secs(2), ..order("db.internal") };
     let mut client = client(&pool, &brief).await;
     client.echoes(b"SELECT 1").await;
     world.sessions.crash_agent(&world.sessions.sessions()[0].id);
@@ -58,7 +58,7 @@ async fn an_agent_that_crashed_ends_its_connections_with_the_reason_and_the_next
     assert_eq!(error.status(), Status::INTERNAL);
     assert!(error.message().contains("is not heard any more"), "{error}");
     let session = &world.sessions.sessions()[0];
-    assert_eq!(session.resumed, 1, "another data channel might have helped");
+    assert!(session.resumed >= 1, "another data channel might have helped");
     connect(&pool).await.echoes(b"SELECT 1").await;
     assert_eq!(world.sessions.sessions().len(), 2);
     world.end(&pool).await;
