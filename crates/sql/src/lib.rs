@@ -7,6 +7,7 @@
 
 pub mod class;
 mod classify;
+pub mod copy;
 mod effect;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
