@@ -4,7 +4,7 @@ use pgferry_sql::class::{
     CopyEnd, Cursor, Discard, Effect, Mode, Notification, Prepared, Query, Scope, Setting,
     Transaction,
 };
-use pgferry_sql::{Class, Statement};
+use pgferry_sql::{Class, Statement, TokenKind};
 
 use crate::fault::Fault;
 use crate::patience::Access;
@@ -237,6 +237,10 @@ fn refused(statement: &Statement<'_>, class: &Class) -> Option<Fault> {
         Class::Utility(utility) if utility.tag == "LOAD" => {
             no("no library can be loaded into a session").with_hint(BY_PORT)
         }
+        _ if sets_for_session(statement) => {
+            no("set_config would leave its value on a session that others use next")
+                .with_hint("use SET, or true as its last argument")
+        }
         _ => {
             let text = statement.text();
             let lock = statement
@@ -246,6 +250,29 @@ fn refused(statement: &Statement<'_>, class: &Class) -> Option<Fault> {
                 .with_hint("use pg_advisory_xact_lock in a transaction")
         }
     })
+}
+
+/// Whether it calls `set_config` with anything but `true` at the end.
+fn sets_for_session(statement: &Statement<'_>) -> bool {
+    let text = statement.text();
+    let words: Vec<_> = statement.words().collect();
+    let called = (0..words.len()).filter(|at| {
+        let open = words.get(at + 1).is_some_and(|next| next.kind == TokenKind::Symbol('('));
+        open && words.get(*at).is_some_and(|word| word.is("set_config", text))
+    });
+    let last = |at: usize| {
+        let mut depth = 0_usize;
+        let close = words.iter().skip(at + 1).position(|word| {
+            match word.kind {
+                TokenKind::Symbol('(') => depth += 1,
+                TokenKind::Symbol(')') => depth -= 1,
+                _ => {}
+            }
+            depth == 0
+        });
+        close.and_then(|close| words.get(at + close))
+    };
+    called.into_iter().any(|at| !last(at).is_some_and(|word| word.is("true", text)))
 }
 
 /// They would stay on the service's session after the transaction.
@@ -311,11 +338,13 @@ mod tests {
             "create temp table t ()",
             "declare c cursor with hold for select 1",
             "select pg_try_advisory_lock(1)",
+            "select pg_catalog.set_config('a.b', coalesce('true', 'c'), false)",
         ] {
             let Act::Refused(fault) = act(sql) else { panic!("{sql} is not refused") };
             assert_eq!(fault.state.as_str(), "0A000", "{sql}");
             assert!(fault.hint.is_some(), "{sql}");
         }
         assert!(matches!(act("select pg_advisory_xact_lock(1)"), Act::Run(_)));
+        assert!(matches!(act("select set_config('a.b', (select 'c'), true)"), Act::Run(_)));
     }
 }

@@ -206,7 +206,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_make_the_reader_panic(tag: u8, body: Vec<u8>) {
-            let _ = Message::decode(&Raw { tag, body: Bytes::from(body) });
+            drop(Message::decode(&Raw { tag, body: Bytes::from(body) }));
         }
     }
 }
