@@ -24,6 +24,7 @@ mod api;
 pub mod cluster;
 pub mod config;
 mod connection;
+mod description;
 mod extended;
 mod failure;
 #[cfg(test)]

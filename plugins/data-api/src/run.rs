@@ -15,7 +15,7 @@ use crate::failure::{Effect, Failure};
 use crate::fault::Fault;
 use crate::native;
 use crate::patience::Access;
-use crate::shape::{ColumnShape, Shape, catalogued};
+use crate::shape::Shape;
 use crate::shapes::{Key, Shapes};
 use crate::work::{Scope, Work};
 use crate::wrap::{self, Wrap, Wrapped};
@@ -256,65 +256,11 @@ impl<A: Api> Runner<'_, A> {
         Ok(Table { shape, rows })
     }
 
-    /// What its rows look like. For a query no row is made; a change is made, and has to be undone to the savepoint.
-    ///
-    /// Errors: PostgreSQL's, if the statement is wrong.
-    pub(crate) async fn describe(
+    pub(crate) async fn ask(
         &mut self,
         order: &Order,
-        wrap: Wrap,
-    ) -> Result<Arc<Shape>, Failure> {
-        if let Some(shape) = self.shapes.get(&order.key) {
-            return Ok(shape);
-        }
-        let shape = match self.described_outside(order, wrap).await {
-            Some(shape) => shape,
-            None => self.described_here(order, wrap).await?,
-        };
-        let shape = Arc::new(shape);
-        self.learn(order, &shape);
-        Ok(shape)
-    }
-
-    /// By a call of its own, where nothing that fails does any harm. None: it has to be asked where the session
-    /// stands, which knows what is not committed yet.
-    async fn described_outside(&mut self, order: &Order, wrap: Wrap) -> Option<Shape> {
-        if wrap != Wrap::Query || !self.shapes.are_shared() {
-            return None;
-        }
-        let wrapped = wrap::columns(&order.sql);
-        let mut call = self.call(order, &wrapped.sql);
-        call.describes = true;
-        let columns = self.work.outside(call).await?.columns?;
-        if let Some(shape) = Shape::of(&columns) {
-            return Some(shape);
-        }
-        let wrapped = wrap::types(&order.sql, wrap, columns.len())?;
-        let outcome = self.work.outside(self.call(order, &wrapped.sql)).await?;
-        described(&outcome, columns.into_iter().map(|column| column.name))
-    }
-
-    /// The service has to write nothing but names and numbers for it.
-    async fn described_here(&mut self, order: &Order, wrap: Wrap) -> Result<Shape, Failure> {
-        let wrapped = wrap::names(&order.sql, wrap).ok_or_else(unwritable)?;
-        let outcome = self.ask(order, wrapped).await?;
-        let names = outcome.rows.into_iter().map(|row| match row.into_iter().next() {
-            Some(Field::Text(name)) => name,
-            _ => String::new(),
-        });
-        let names: Vec<String> = names.collect();
-        if names.is_empty() {
-            return Ok(Shape::default());
-        }
-        if wrap == Wrap::Change {
-            self.command("ROLLBACK TO SAVEPOINT _pgferry_s", order).await?;
-        }
-        let wrapped = wrap::types(&order.sql, wrap, names.len());
-        let outcome = self.ask(order, wrapped.ok_or_else(unwritable)?).await?;
-        described(&outcome, names.into_iter()).ok_or_else(changed)
-    }
-
-    async fn ask(&mut self, order: &Order, wrapped: Wrapped) -> Result<Outcome, Failure> {
+        wrapped: Wrapped,
+    ) -> Result<Outcome, Failure> {
         let access = order.run.access;
         let outcome = self.work.call(self.call(order, &wrapped.sql), access).await;
         outcome.map_err(|failure| self.fault(order, failure, wrapped.before))
@@ -337,7 +283,7 @@ impl<A: Api> Runner<'_, A> {
         failure
     }
 
-    fn learn(&mut self, order: &Order, shape: &Arc<Shape>) {
+    pub(crate) fn learn(&mut self, order: &Order, shape: &Arc<Shape>) {
         self.shapes.learn(order.key.clone(), shape);
     }
 }
@@ -377,34 +323,6 @@ pub(crate) fn printed_rows(outcome: &Outcome, columns: usize) -> Option<Vec<Row>
         Some(fields.into_iter().map(|field| field.map(std::borrow::Cow::into_owned)).collect())
     };
     outcome.rows.iter().map(row).collect()
-}
-
-/// The rows of [`wrap::types`].
-fn described(outcome: &Outcome, names: impl Iterator<Item = String>) -> Option<Shape> {
-    let columns = outcome.rows.iter().zip(names).map(|(row, name)| column(row, name));
-    let columns = columns.collect::<Option<Vec<_>>>()?;
-    (columns.len() == outcome.rows.len()).then_some(Shape { columns })
-}
-
-fn column(row: &[Field], name: String) -> Option<ColumnShape> {
-    let [
-        _,
-        Field::Long(oid),
-        Field::Text(type_name),
-        Field::Text(kind),
-        Field::Long(size),
-        Field::Long(element),
-        Field::Text(element_name),
-        Field::Text(element_kind),
-    ] = row
-    else {
-        return None;
-    };
-    let (oid, element) = (u32::try_from(*oid).ok()?, u32::try_from(*element).ok()?);
-    let size = i16::try_from(*size).ok()?;
-    let element = catalogued(element, element_name, element_kind, None);
-    let value_type = catalogued(oid, type_name, kind, element);
-    Some(ColumnShape::described(name, oid, value_type, size))
 }
 
 /// What the session knew of a statement does not hold any more.
