@@ -208,6 +208,7 @@ fn plugins_that_are_linked_in_and_those_in_directories_are_listed() {
     for line in [
         "direct           built in",
         "exec             built in",
+        "data-api         linked in",
         "ssh              linked in",
         "ssm              linked in",
     ] {
@@ -216,7 +217,7 @@ fn plugins_that_are_linked_in_and_those_in_directories_are_listed() {
     assert!(shown.contains(&format!("mine             {}", file.display())), "{shown}");
     let output = pgferry(&["plugin", "list", "--json", "--plugin-dir", directory]);
     let shown: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(shown["plugins"][4]["place"], file.to_str().unwrap());
+    assert_eq!(shown["plugins"][5]["place"], file.to_str().unwrap());
 }
 
 #[test]
@@ -228,7 +229,7 @@ fn the_version_is_shown_as_text_and_as_json() {
     let output = pgferry(&["version", "--json"]);
     let shown: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(shown["version"], version);
-    assert_eq!(shown["linked"], serde_json::json!(["ssh", "ssm"]));
+    assert_eq!(shown["linked"], serde_json::json!(["data-api", "ssh", "ssm"]));
     assert!(shown["contract"].is_string());
 }
 

@@ -14,6 +14,8 @@ use crate::aws_secrets::AwsSecrets;
 /// The transports linked in.
 pub(crate) fn linked() -> Vec<(&'static str, Entry)> {
     vec![
+        #[cfg(feature = "data-api")]
+        ("data-api", pgferry_transport_data_api::entry()),
         #[cfg(feature = "ssh")]
         ("ssh", pgferry_transport_ssh::entry()),
         #[cfg(feature = "ssm")]

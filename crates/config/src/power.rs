@@ -130,6 +130,8 @@ const RULES: &[(&str, Rule)] = &[
     ("ssh.keepalive_max", Harmless),
     ("ssh.idle_timeout", Harmless),
     ("ssh.sessions_per_connection", Harmless),
+    ("data-api.resume_wait", Harmless),
+    ("data-api.idle_in_transaction", Harmless),
     ("ssm.instance", Harmless),
     ("ssm.name", Harmless),
     ("ssm.tags.*", Harmless),
@@ -187,6 +189,7 @@ impl Judge<'_> {
                  of key_file, agent = false and ssh_config = false):"
             }
             Some(Kind) if value == "ssm" => "starts sessions with your AWS credentials:",
+            Some(Kind) if value == "data-api" => "runs SQL with your AWS credentials:",
             Some(Kind) => "runs other code, with settings of its choice:",
             Some(Reachable) => "listens where other machines can connect:",
             Some(Harmless) | None => "does something that is not known to be harmless:",
@@ -219,7 +222,7 @@ impl Judge<'_> {
         let kind = self.text(table, "kind").unwrap_or_default();
         let of = |name| std::iter::once(name).chain(below.iter().copied()).collect::<Vec<_>>();
         // A kind called like one of the tables would find that table's rules.
-        let of_kind = ["exec", "ssh", "ssm"].contains(&kind).then(|| find(&of(kind))).flatten();
+        let of_kind = ["data-api", "exec", "ssh", "ssm"].contains(&kind).then(|| find(&of(kind))).flatten();
         find(&of("transport")).or(of_kind)
     }
 

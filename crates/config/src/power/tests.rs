@@ -84,6 +84,7 @@ fn every_power_is_named_with_its_line_its_key_and_its_value() {
         ("transports.t.kind = \"ssm\"", "starts sessions with your AWS credentials: ssm"),
         ("transports.t = { kind = \"ssm\", keep_alive = \"1m\" }", "idle timeout: 1m"),
         ("transports.t = { kind = \"ssm\", messages_endpoint = \"evil\" }", "address: evil"),
+        ("transports.t.kind = \"data-api\"", "runs SQL with your AWS credentials: data-api"),
         ("transports.t.path = \"lib.so\"", "loads a library into pgferry: lib.so"),
         ("transports.t.kind = \"exec\"", "runs other code, with settings of its choice: exec"),
         (
