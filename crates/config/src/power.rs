@@ -222,7 +222,8 @@ impl Judge<'_> {
         let kind = self.text(table, "kind").unwrap_or_default();
         let of = |name| std::iter::once(name).chain(below.iter().copied()).collect::<Vec<_>>();
         // A kind called like one of the tables would find that table's rules.
-        let of_kind = ["data-api", "exec", "ssh", "ssm"].contains(&kind).then(|| find(&of(kind))).flatten();
+        let of_kind =
+            ["data-api", "exec", "ssh", "ssm"].contains(&kind).then(|| find(&of(kind))).flatten();
         find(&of("transport")).or(of_kind)
     }
 
