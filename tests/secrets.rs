@@ -19,12 +19,19 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use pgferry_simulators::{Aws, IamDatabase, Postgres, Role, SERVER_NAME, Sshd};
+use pgferry_simulators::{
+    Aws, Cluster, IamDatabase, ManagedInstance, Postgres, Role, SERVER_NAME, Sshd,
+};
 use support::pgferry::{Pgferry, binary};
+use support::plugin::library;
 use support::world::{Way, World};
 
-/// The ways to a password whose sessions begin.
-const WORKING: [&str; 7] = ["file", "env", "literal", "pgpass", "command", "secret", "iam"];
+/// The ways to a password whose sessions begin, and the loaded libraries that have keys and tokens of
+/// their own.
+const WORKING: [&str; 9] =
+    ["file", "env", "literal", "pgpass", "command", "secret", "iam", "ssm", "data-api"];
+
+const NODE: &str = "i-0123456789abcdef0";
 
 struct Place {
     aws: Aws,
@@ -49,12 +56,16 @@ impl Place {
             ("the password of the secret", "vault-5f3d9a21".to_owned()),
             ("a wrong password", "wrong-77aa01bc".to_owned()),
             ("a signature", "X-Amz-Signature=".to_owned()),
+            ("the token of a Session Manager session", "AAEAAR".to_owned()),
         ];
         let roles = [Role::Scram, Role::Md5, Role::HostsslOnly, Role::Cleartext, Role::Superuser];
         secrets.extend(roles.map(|role| (role.name(), postgres.password(role).to_owned())));
         postgres.query("CREATE ROLE app_vault LOGIN PASSWORD 'vault-5f3d9a21'").expect("a role");
         let value = r#"{"username":"app_vault","password":"vault-5f3d9a21"}"#;
         aws.add_secret("prod/db", value);
+        aws.add_managed_instance(ManagedInstance::new(NODE));
+        aws.add_cluster(Cluster::new("demo").data_api());
+        aws.data_api().attach("demo", &postgres);
         let mut envs = aws.envs_without_keys();
         envs.push(("AWS_ACCESS_KEY_ID", keys.access_key_id));
         envs.push(("AWS_SECRET_ACCESS_KEY", keys.secret_access_key));
@@ -96,12 +107,28 @@ impl Place {
         let (address, ca) = (self.database.address(), self.database.ca_file());
         let database =
             format!("{{ host = \"{SERVER_NAME}\", address = \"{address}\", ca_file = {ca:?} }}");
-        config + &self.target("iam", &database, "{ kind = \"iam\", user = \"app_iam\" }")
+        config += &self.target("iam", &database, "{ kind = \"iam\", user = \"app_iam\" }");
+        config + &self.loaded()
+    }
+
+    /// Targets whose transports are libraries, with a copy of everything that logs in each.
+    fn loaded(&self) -> String {
+        let ssm =
+            format!("{{ kind = \"ssm\", instance = \"{NODE}\", path = {:?} }}", library("ssm"));
+        let credential = self.world.credential(Role::Scram);
+        let through_node = self.target_by(&ssm, "ssm", &self.world.database(), &credential);
+        let data_api = format!("{{ kind = \"data-api\", path = {:?} }}", library("data_api"));
+        let cluster = "{ cluster = \"demo\" }";
+        let credential = "{ kind = \"secrets-manager\", secret = \"prod/db\" }";
+        through_node + &self.target_by(&data_api, "data-api", cluster, credential)
     }
 
     fn target(&self, name: &str, database: &str, credential: &str) -> String {
+        self.target_by(&self.world.transport(Way::Direct), name, database, credential)
+    }
+
+    fn target_by(&self, transport: &str, name: &str, database: &str, credential: &str) -> String {
         let local = self.world.secret_file("local", "local-e1b7c0de");
-        let transport = self.world.transport(Way::Direct);
         format!(
             "[targets.{name}]\nlisten = \"127.0.0.1:0\"\ndatabase = {database}\n\
              transport = {transport}\ncredential = {credential}\n\
@@ -150,6 +177,8 @@ fn no_secret_is_in_a_log_an_error_a_metric_an_answer_or_an_argument() {
     place.search("the log", &log);
     assert!(place.aws.count("secretsmanager:GetSecretValue") > 0);
     assert_eq!(place.database.logins().len(), 1);
+    assert!(!place.aws.session_manager().sessions().is_empty());
+    assert!(place.aws.count("rds-data:ExecuteStatement") > 0);
 }
 
 #[test]

@@ -94,7 +94,10 @@ impl Subscriber for Forwarder {
     }
 
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event() && level_of(*metadata.level()).0 <= LEVEL.load(Ordering::Relaxed)
+        let level = level_of(*metadata.level()).0;
+        metadata.is_event()
+            && level <= LEVEL.load(Ordering::Relaxed)
+            && (level <= LogLevel::DEBUG.0 || !shows_secrets(metadata.target()))
     }
 
     fn event(&self, event: &Event<'_>) {
@@ -117,6 +120,16 @@ impl Subscriber for Forwarder {
     fn enter(&self, _: &Id) {}
     fn exit(&self, _: &Id) {}
 }
+
+/// Whether what is logged under this name at `TRACE` has secrets in it.
+fn shows_secrets(target: &str) -> bool {
+    WITH_SECRETS_AT_TRACE.iter().any(|start| target.starts_with(start))
+}
+
+/// The AWS SDK (`aws_smithy_runtime`, `aws_sigv4`, …) logs whole requests and their results there: keys,
+/// session tokens. tungstenite logs the request of a WebSocket, with its signature and session token, and every frame.
+/// The host sees only its own target for the lines of plugins, and so cannot tell these apart.
+const WITH_SECRETS_AT_TRACE: [&str; 2] = ["aws", "tungstenite"];
 
 const fn level_of(level: Level) -> LogLevel {
     match level {

@@ -13,7 +13,7 @@ mod fake;
 #[path = "fake/subject.rs"]
 mod subject;
 
-use fake::{CREATE, FakeHost, Instance, descriptor};
+use fake::{CREATE, Event, FakeHost, Instance, descriptor};
 use pgferry_transport_abi::{LogLevel, Status};
 use serde_json::json;
 
@@ -22,6 +22,7 @@ fn a_loaded_plugin_brings_a_runtime_and_forwards_logs_and_panics() {
     for _ in 0..3 {
         logs_carry_their_op_and_fields();
         what_the_host_does_not_keep_is_not_sent();
+        what_libraries_say_of_secrets_is_not_sent();
         a_panic_is_logged_with_its_place();
         assert_eq!(plugin_threads(), 0, "a thread outlived the last instance");
     }
@@ -52,6 +53,29 @@ fn what_the_host_does_not_keep_is_not_sent() {
     instance.open(6, &json!({"host": "nowhere", "port": 1, "deadline_ms": 60_000}));
     // The first event is the answer: neither "created" nor "opening" came before it.
     assert_eq!(host.first().status, Status::UNREACHABLE);
+    instance.destroy();
+}
+
+fn what_libraries_say_of_secrets_is_not_sent() {
+    let host = FakeHost::new();
+    let instance = create(&host);
+    tracing::trace!(target: "aws_smithy_runtime::client", "token_value: hush");
+    tracing::trace!(target: "aws_sigv4::http_request", request = "hush", "signing");
+    log::trace!(target: "tungstenite::protocol", "Sending frame: hush");
+    log::trace!("the plugin's own");
+    tracing::debug!(target: "aws_smithy_runtime::client", "a call");
+    log::debug!(target: "tungstenite::protocol", "a close frame");
+    for next in ["the plugin's own", "a call", "a close frame"] {
+        // The runtime's lines may come between.
+        host.wait(|event| match event {
+            Event::Log(line) => {
+                let text = format!("{line:?}");
+                assert!(!text.contains("hush"), "{text}");
+                line.message.contains(next).then_some(())
+            }
+            _ => None,
+        });
+    }
     instance.destroy();
 }
 
