@@ -76,8 +76,8 @@ impl<E: Environment> Connection<E> {
                 read = near.read_buf(&mut said), if before < SAID => match read {
                     Ok(1..) => {
                         let new = said.get(before..).unwrap_or_default();
-                        // A stream has room for more than SAID bytes, so it does not wait.
-                        self.lane.write(new).await;
+                        // A stream has room for more than SAID bytes, or has ended, which its reader learns.
+                        self.lane.offer(new);
                     }
                     Ok(0) | Err(_) => return self.last_answer(near).await,
                 },
@@ -116,7 +116,7 @@ impl<E: Environment> Connection<E> {
             tracing::debug!(%error, "no new session");
             refused
         })?;
-        lane.write(said).await;
+        lane.offer(said);
         (self.lane, self.session) = (lane, session);
         Ok(())
     }
@@ -176,3 +176,6 @@ const SAID: usize = 16 * 1024;
 const BUFFER: usize = 32 * 1024;
 const RENEW_LIMIT: Duration = Duration::from_secs(15);
 const HANG_UP_CHECK: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests;

@@ -30,6 +30,11 @@ impl Lane {
         poll_fn(|cx| self.line.poll_read(self.id, cx)).await
     }
 
+    /// Takes what there is room for at once: nothing if the stream has ended.
+    pub(crate) fn offer(&self, data: &[u8]) -> usize {
+        self.line.write(self.id, data)
+    }
+
     /// Takes all of `data`, as room comes; never returns if the stream has ended, which
     /// [`read`](Self::read) tells.
     ///

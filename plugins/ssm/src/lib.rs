@@ -31,6 +31,8 @@ mod dial;
 mod drive;
 pub mod environment;
 mod failure;
+#[cfg(test)]
+mod far;
 pub mod figure;
 mod lane;
 mod line;

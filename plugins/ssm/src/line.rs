@@ -324,6 +324,15 @@ impl Line {
         }
     }
 
+    /// Takes as much of `data` as there is room for now, and says how much that was.
+    pub(crate) fn write(&self, id: StreamId, data: &[u8]) -> usize {
+        let taken = self.state().streams.write(id, data);
+        if taken > 0 {
+            self.work.notify_one();
+        }
+        taken
+    }
+
     /// Takes at least a byte of `data`.
     pub(crate) fn poll_write(&self, id: StreamId, data: &[u8], cx: &Context<'_>) -> Poll<usize> {
         let mut state = self.state();
