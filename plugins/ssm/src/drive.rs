@@ -33,9 +33,16 @@ pub(crate) enum Ended {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
     /// For a connection that uses the session.
-    pub(crate) idle: Duration,
+    idle: Duration,
     /// For a sign of life of the agent that owes one.
-    pub(crate) agent: Duration,
+    agent: Duration,
+}
+
+impl Patience {
+    /// Whoever had the session opened is always given the time to take it.
+    pub(crate) fn new(idle: Duration, agent: Duration) -> Self {
+        Self { idle: idle.max(LEAST_IDLE), agent }
+    }
 }
 
 /// Carries frames until the WebSocket breaks, or the session is over or no longer needed.
@@ -194,7 +201,7 @@ async fn watch(
             () = line.freed.notified() => {}
             () = sleep_until(wake_at.max(Instant::now() + LEAST_WAIT)) => {}
         }
-        if is_unused(line, patience.idle) {
+        if line.retire_unused(patience.idle) {
             return Ended::Unused;
         }
         if line.paused_for().is_some_and(|time| time >= Channel::PAUSE_LIMIT) {
@@ -264,11 +271,6 @@ fn count(line: &Line, environment: &impl Environment) {
     }
 }
 
-fn is_unused(line: &Line, idle_limit: Duration) -> bool {
-    let Some(since) = line.unused_since() else { return false };
-    line.is_retired() || since.elapsed() >= idle_limit
-}
-
 /// Sleeps of the computer, during which the clock goes on and this process's time does not.
 struct Naps {
     instant: Instant,
@@ -287,6 +289,7 @@ impl Naps {
 /// Proxies and NATs forget connections after a minute at the earliest.
 const PING_INTERVAL: Duration = Duration::from_secs(25);
 const TICK: Duration = Duration::from_secs(10);
+const LEAST_IDLE: Duration = Duration::from_secs(1);
 const LEAST_WAIT: Duration = Duration::from_millis(20);
 /// Less is a clock that was set.
 const NAP: Duration = Duration::from_secs(30);

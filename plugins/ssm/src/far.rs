@@ -173,7 +173,7 @@ pub(crate) async fn driven_until_idle(
     let near: Box<dyn crate::dial::Duplex> = Box::new(near);
     let mut near: Socket = WebSocketStream::from_raw_socket(near, Role::Client, None).await;
     let (driven, clock) = (Arc::clone(&line), clock.clone());
-    let patience = Patience { idle, agent: AGENT };
+    let patience = Patience::new(idle, AGENT);
     let ended = tokio::spawn(async move { drive(&mut near, &driven, patience, &clock).await });
     let mut agent = Channel::new(End::Agent, Limits::default(), Uuid::from_u128(8));
     let began = Instant::now();

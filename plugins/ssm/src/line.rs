@@ -202,13 +202,16 @@ impl Line {
 
     /// From when on nobody has needed it; nothing while somebody does.
     pub(crate) fn unused_since(&self) -> Option<Instant> {
-        let state = self.state();
-        let leaving = state.is_left() && !state.has_said_all();
-        (state.streams.count() == 0 && !leaving).then_some(state.used_at)
+        self.state().unused_since()
     }
 
-    pub(crate) fn is_retired(&self) -> bool {
-        self.state().retired
+    /// Retires it if nobody has needed it for so long, or it is retired already and nobody needs it. Once this is
+    /// true no connection comes any more.
+    pub(crate) fn retire_unused(&self, idle_limit: Duration) -> bool {
+        let mut state = self.state();
+        let Some(since) = state.unused_since() else { return false };
+        state.retired |= since.elapsed() >= idle_limit;
+        state.retired
     }
 
     pub(crate) fn wants_frames(&self) -> bool {

@@ -252,7 +252,7 @@ impl<E: Environment> Pool<E> {
         };
         let service = Arc::clone(self.service.get_or_try_init(make).await?);
         let until = order.deadline.max(Instant::now() + LEAST_TIME);
-        let patience = Patience { idle: order.idle_limit, agent: order.agent_silence };
+        let patience = Patience::new(order.idle_limit, order.agent_silence);
         let limits = Limits { until, patience, closing: self.closing.subscribe() };
         let (session, keeper) = Box::pin(session::start(service, &order.to, limits)).await?;
         let alive = Alive::new(&self.alive);

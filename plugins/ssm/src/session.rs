@@ -208,9 +208,8 @@ impl<E: Environment> Keeper<E> {
             if let Some(error) = line.fate() {
                 return error;
             }
-            // One that has not been opened yet is waited for by whoever ordered it.
-            let opened = matches!(*standing.borrow_and_update(), Standing::Open);
-            if opened && line.unused_since().is_some() {
+            standing.mark_unchanged();
+            if line.retire_unused(Duration::ZERO) {
                 return Error::internal("no connection used it");
             }
             tokio::select! {

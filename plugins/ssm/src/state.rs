@@ -118,6 +118,8 @@ impl State {
                 }
                 tracing::debug!(agent = %agreement.agent_version, node, "the agent is ready");
                 self.channel.handshake_completed();
+                // Nobody could use it before.
+                self.used_at = Instant::now();
                 Ok(true)
             }
             Progress::Refuse { response, error } => {
@@ -126,6 +128,13 @@ impl State {
             }
             Progress::Failed(error) => Err(refusal::handshake(&error, node)),
         }
+    }
+
+    /// From when on nobody has needed it; nothing while somebody does, as whoever waits for it to open.
+    pub(crate) fn unused_since(&self) -> Option<Instant> {
+        let leaving = self.is_left() && !self.has_said_all();
+        let needed = self.handshake.is_some() || self.streams.count() > 0 || leaving;
+        (!needed).then_some(self.used_at)
     }
 
     /// Whether the one connection there was has ended here.

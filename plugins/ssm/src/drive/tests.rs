@@ -4,7 +4,7 @@ use pgferry_ssm_protocol::MessageType;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::far::{AGENT, Clock, driven};
+use crate::far::{AGENT, Clock, driven, driven_until_idle};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -147,4 +147,27 @@ async fn a_pause_without_an_end_costs_the_websocket_and_not_the_session() {
     assert!(reason.contains("paused"), "{reason}");
     assert!(began.elapsed() <= Duration::from_secs(25), "{:?}", began.elapsed());
     assert!(line.fate().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_is_not_unused_before_it_can_be_used() {
+    let (line, ended, mut far) = driven_until_idle(&Clock::new(), Duration::ZERO).await;
+    far.serve(Duration::from_secs(20)).await;
+    assert!(!ended.is_finished(), "whoever had it opened still waits for it");
+    far.shake_hands().await;
+    let stream = line.open().expect("an open session");
+    far.serve(MINUTE).await;
+    assert!(!ended.is_finished());
+    drop(stream);
+    far.serve(Duration::from_secs(5)).await;
+    assert!(matches!(ended.await.unwrap(), Ended::Unused));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_was_found_unused_takes_no_connection_any_more() {
+    let (line, ended, mut far) = driven_until_idle(&Clock::new(), MINUTE).await;
+    far.shake_hands().await;
+    far.serve(MINUTE * 2).await;
+    assert!(matches!(ended.await.unwrap(), Ended::Unused));
+    assert!(line.open().is_none());
 }
