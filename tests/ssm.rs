@@ -32,10 +32,14 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
+        Self::with(ManagedInstance::new(NODE))
+    }
+
+    fn with(node: ManagedInstance) -> Self {
         static WORLD: Shared<World> = Shared::new();
         let world = WORLD.get(World::start);
         let aws = Aws::start();
-        aws.add_managed_instance(ManagedInstance::new(NODE).name("bastion"));
+        aws.add_managed_instance(node.name("bastion"));
         let sessions = aws.session_manager();
         Self { world, aws, sessions }
     }
@@ -112,6 +116,80 @@ fn a_database_that_refuses_is_an_error_that_names_it_and_the_way_out() {
     assert!(fault.message.contains("transport node (ssm "), "{fault:?}");
     assert!(fault.message.contains(&format!("could not connect to 127.0.0.1:{port}")), "{fault:?}");
     assert!(fault.message.contains("security group"), "{fault:?}");
+}
+
+/// The error of a session that does not begin, which has to name the node's way, host and port.
+fn fault_on_the_way_to(stage: &Stage, target: &Target, at: &str, codes: &[&str]) -> String {
+    let pgferry = stage.run(target, "[limits]\ntcp = \"500ms\"\n");
+    let fault = Wire::open(pgferry.port("db")).map(drop).expect_err("no session");
+    assert!(codes.contains(&fault.code.as_str()), "{fault:?}");
+    assert!(fault.message.contains("transport node (ssm "), "{fault:?}");
+    assert!(fault.message.contains(at), "{fault:?}");
+    format!("{} {}", fault.message, fault.hint.unwrap_or_default())
+}
+
+/// A target with its database at another address.
+fn target_at(stage: &Stage, at: &str) -> Target {
+    let mut target = stage.target();
+    let address = stage.world.postgres.address().expect("a TCP listener");
+    let (host, port) = at.rsplit_once(':').expect("a port");
+    target.database = target
+        .database
+        .replace(&format!("port = {}", stage.world.postgres.port()), &format!("port = {port}"))
+        .replace(&format!("address = \"{address}\""), &format!("address = \"{host}\""));
+    target
+}
+
+#[test]
+fn a_host_that_the_node_does_not_know_is_an_error_that_names_it_with_its_port_and_the_cause() {
+    let stage = Stage::new();
+    let at = "nowhere.internal:6543";
+    let said = fault_on_the_way_to(&stage, &target_at(&stage, at), at, &["08001"]);
+    assert!(said.contains("does not know host nowhere.internal"), "{said}");
+    assert!(said.contains("no such host"), "{said}");
+}
+
+#[test]
+fn an_address_that_agents_must_not_forward_to_is_an_error_that_names_it_with_its_port() {
+    let stage = Stage::new();
+    let at = "169.254.169.254:6543";
+    // The agent may say so before the path counts as open, or after.
+    let said = fault_on_the_way_to(&stage, &target_at(&stage, at), at, &["28000", "08001"]);
+    assert!(said.contains("is forbidden"), "{said}");
+}
+
+#[test]
+fn a_database_that_gives_no_sign_is_an_error_that_names_it_with_its_port_and_what_to_check() {
+    let stage = Stage::new();
+    stage.sessions.hold_dials(true);
+    let at = stage.world.postgres.address().expect("a TCP listener").to_string();
+    let said = fault_on_the_way_to(&stage, &stage.target(), &at, &["08001"]);
+    assert!(said.contains("no answer"), "{said}");
+    assert!(said.contains("security group"), "{said}");
+}
+
+#[test]
+fn an_agent_that_is_too_old_is_an_error_that_names_the_database_and_how_to_update_it() {
+    for version in ["3.1.1300.0", "2.3.600.0"] {
+        let stage = Stage::with(ManagedInstance::new(NODE).agent_version(version));
+        let at = stage.world.postgres.address().expect("a TCP listener").to_string();
+        let said = fault_on_the_way_to(&stage, &stage.target(), &at, &["28000"]);
+        assert!(said.contains("AWS-UpdateSSMAgent"), "{said}");
+    }
+}
+
+#[test]
+fn a_session_that_is_closed_with_a_text_ends_its_clients_with_host_port_and_the_text() {
+    let stage = Stage::new();
+    let pgferry = stage.run(&stage.target(), "open_ahead = false\n");
+    let mut wire = Wire::open(pgferry.port("db")).expect("a session");
+    wire.query("select 1").expect("an answer");
+    stage.sessions.fail_session(&stage.sessions.sessions()[0].id, "Terminated by jo");
+    let fault = wire.fault();
+    assert_eq!(fault.code, "08006", "{fault:?}");
+    let at = stage.world.postgres.address().expect("a TCP listener").to_string();
+    assert!(fault.message.contains(&at), "{fault:?}");
+    assert!(fault.message.contains("Terminated by jo"), "{fault:?}");
 }
 
 #[test]

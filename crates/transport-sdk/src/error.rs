@@ -78,6 +78,12 @@ impl Error {
         Self { retry_after: Some(wait), ..self }
     }
 
+    /// Effect: says before the message what it is about: a host and a port, a file. Status, hint and wait stay.
+    #[must_use]
+    pub fn about(self, what: impl fmt::Display) -> Self {
+        Self { message: one_line(format!("{what}: {}", self.message)), ..self }
+    }
+
     /// The code of the contract.
     pub const fn status(&self) -> Status {
         self.status
@@ -179,6 +185,13 @@ mod tests {
         let error =
             Error::throttled("slow").with_hint("wait").with_retry_after(Duration::from_secs(2));
         assert_eq!(error.detail(), r#"{"hint":"wait","retry_after_ms":2000}"#);
+    }
+
+    #[test]
+    fn what_a_message_is_about_stands_before_it_and_the_rest_stays() {
+        let error = Error::throttled("slow").with_hint("wait").about("db:5432");
+        assert_eq!(error.message(), "db:5432: slow");
+        assert_eq!((error.status(), error.hint()), (Status::THROTTLED, Some("wait")));
     }
 
     #[test]

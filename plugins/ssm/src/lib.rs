@@ -76,9 +76,14 @@ impl Transport for Ssm {
             },
             to: self.config.destination(target.host, target.port),
         };
-        let connection = Box::pin(self.pool.open(&order)).await?;
+        let to = order.to.clone();
+        let opened = Box::pin(self.pool.open(&order)).await;
+        let connection = opened.map_err(|error| refusal::naming(error, &to))?;
         let (session, via) = (connection.session_id().to_owned(), connection.node().to_owned());
-        Ok(Stream::serve(move |near| connection.carry(near))
+        let carry = async move |near| {
+            connection.carry(near).await.map_err(|error| refusal::naming(error, &to))
+        };
+        Ok(Stream::serve(carry)
             .with_detail("peer", order.to.to_string())
             .with_detail("via", via)
             .with_detail("session_id", session))

@@ -6,10 +6,16 @@
 use std::time::Duration;
 
 use pgferry_ssm_protocol::{ChannelClosed, HandshakeError};
-use pgferry_transport_sdk::Error;
+use pgferry_transport_sdk::{Error, Status};
 use tokio_tungstenite::tungstenite;
 
 use crate::destination::Destination;
+
+/// An error that says which database it is about. What is wrong with the transport itself is so for all of them.
+pub(crate) fn naming(error: Error, to: &Destination) -> Error {
+    let own = matches!(error.status(), Status::CONFIG | Status::UNSUPPORTED);
+    if own || error.message().contains(&to.to_string()) { error } else { error.about(to) }
+}
 
 /// No socket to the service. A transport beneath has its own words for it.
 pub(crate) fn not_there(error: Error) -> Error {
@@ -81,22 +87,22 @@ pub(crate) fn closed(closed: &ChannelClosed, to: &Destination) -> Error {
     let said = one_line(&closed.output);
     let lower = said.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    let (host, port) = (&to.host, to.port);
+    let host = &to.host;
     if says(&["no such host", "missing address", "lookup "]) {
         return Error::unreachable(format!(
-            "the managed node does not know host {host}: {said}; check the endpoint's name, and that \
-             the node's VPC resolves it"
+            "the managed node could not connect to {to}: it does not know host {host} ({said}); check the \
+             endpoint's name, and that the node's VPC resolves it"
         ));
     }
     if says(&["forbidden"]) {
         return Error::denied(format!(
-            "the SSM agent does not forward to {host}:{port}: {said}; addresses of the VPC itself \
+            "the SSM agent does not forward to {to}: {said}; addresses of the VPC itself \
              and of its metadata service are not for forwarding"
         ));
     }
     if says(&["is not supported"]) {
         return Error::denied(format!(
-            "the SSM agent cannot forward ports: {said}; update the agent (AWS-UpdateSSMAgent)"
+            "the SSM agent cannot forward to {to}: {said}; update it (AWS-UpdateSSMAgent)"
         ));
     }
     if says(&["unable to connect", "refused"]) {
@@ -104,12 +110,12 @@ pub(crate) fn closed(closed: &ChannelClosed, to: &Destination) -> Error {
     }
     if says(&["timed out", "timeout", "inactiv", "idle"]) {
         return Error::internal(format!(
-            "the session has ended: {said}; Session Manager ends idle sessions after 20 minutes, or \
-             as your organisation says: keep_alive on this transport prevents it"
+            "the session to {to} has ended: {said}; Session Manager ends idle sessions after 20 minutes, \
+             or as your organisation says: keep_alive on this transport prevents it"
         ));
     }
     let said = if said.is_empty() { "the service gave no reason" } else { said.as_str() };
-    Error::internal(format!("Session Manager has ended the session: {said}"))
+    Error::internal(format!("Session Manager has ended the session to {to}: {said}"))
 }
 
 /// The one connection of a session has ended on the node's side.
@@ -183,13 +189,15 @@ const MAX_TEXT: usize = 300;
 
 #[cfg(test)]
 mod tests {
-    use pgferry_transport_sdk::Status;
-
     use super::*;
 
+    fn database() -> Destination {
+        Destination { host: "db.internal".to_owned(), port: 5432 }
+    }
+
     fn said(output: &str) -> Error {
-        let to = Destination { host: "db.internal".to_owned(), port: 5432 };
-        closed(&ChannelClosed { session_id: String::new(), output: output.to_owned() }, &to)
+        let closing = ChannelClosed { session_id: String::new(), output: output.to_owned() };
+        closed(&closing, &database())
     }
 
     #[test]
@@ -215,7 +223,22 @@ mod tests {
             let error = said(output);
             assert_eq!(error.status(), status, "{output}");
             assert!(error.message().contains(words), "{}", error.message());
+            assert!(error.message().contains("db.internal:5432"), "{}", error.message());
         }
+    }
+
+    #[test]
+    fn an_error_names_the_database_once_unless_it_is_about_the_transport_itself() {
+        let error = naming(silent_agent("i-0"), &database());
+        assert!(error.message().starts_with("db.internal:5432: the SSM agent of i-0"), "{error}");
+        assert_eq!(error.status(), Status::TIMEOUT);
+        assert!(error.hint().is_some());
+        let message = not_connected(&database()).message().to_owned();
+        assert_eq!(naming(not_connected(&database()), &database()).message(), message);
+        assert_eq!(
+            naming(Error::config("no such document"), &database()).message(),
+            "no such document"
+        );
     }
 
     #[test]
