@@ -26,6 +26,18 @@ end_tree() {
         end_tree "${status%/status}"
     done
     kill -KILL "$1"
+    killed="$killed $1"
+}
+
+# Who is killed is gone only once the kernel has come to it. A zombie is: it waits for its parent alone.
+wait_for_the_killed() {
+    left=500
+    for process in $killed; do
+        while grep -q "^State:[[:space:]]*[DIPRSTt]" "/proc/$process/status" && [ "$left" -gt 0 ]; do
+            sleep 0.01
+            left=$((left - 1))
+        done
+    done
 }
 
 end_server() {
@@ -42,7 +54,9 @@ end_server() {
     owner=here
     read -r word <&3 || owner=gone
     trap '' TERM
+    killed=
     if [ "$signal" = KILL ]; then end_tree "$server"; else end_server; fi
+    wait_for_the_killed
     [ "$owner" = here ]
 ) 4>&- &
 watcher=$!
