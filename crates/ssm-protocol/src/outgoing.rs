@@ -51,6 +51,8 @@ struct InFlight {
     sent_at: Duration,
     due: Duration,
     repetitions: u32,
+    /// How often its timeout is doubled: as new ones were when it was sent, and once more for each repetition.
+    doubled: u32,
     place: Place,
 }
 
@@ -125,10 +127,12 @@ impl Outgoing {
         self.paused_since = None;
         self.heard_at = self.heard_at.max(now);
         self.timers.clear();
+        self.rtt.begin_anew();
         for (number, message) in &mut self.unacknowledged {
             message.due = now;
             // Its waits have nothing to do with this connection.
             message.repetitions = 0;
+            message.doubled = 0;
             message.place = Place::Before;
             self.timers.insert((now, *number));
         }
@@ -199,12 +203,17 @@ impl Outgoing {
     /// During a pause, and while no receipt comes at all, the oldest alone is repeated: its receipt would end either. An agent
     /// whose database does not read gives none, and copies of everything would not help it.
     fn first_timer(&self, now: Duration) -> Option<(Duration, i64)> {
-        let silent = self.unheard_for(now).is_some_and(|silence| silence >= SILENCE);
-        if silent || self.paused_since.is_some() {
+        if self.is_held_up(now) {
             let (number, message) = self.unacknowledged.first_key_value()?;
             return Some((message.due, *number));
         }
         self.timers.first().copied()
+    }
+
+    /// Whether something else than the network keeps receipts from coming.
+    fn is_held_up(&self, now: Duration) -> bool {
+        let silent = self.unheard_for(now).is_some_and(|silence| silence >= SILENCE);
+        silent || self.paused_since.is_some()
     }
 
     fn has_something_new(&self) -> bool {
@@ -215,14 +224,19 @@ impl Outgoing {
     }
 
     fn repeat(&mut self, number: i64, now: Duration) -> Option<Bytes> {
+        let held_up = self.is_held_up(now);
         let message = self.unacknowledged.get_mut(&number)?;
         self.timers.remove(&(message.due, number));
         if message.place == Place::Before {
             message.place = Place::Both;
         } else {
             message.repetitions = message.repetitions.saturating_add(1);
+            message.doubled = message.doubled.saturating_add(1);
+            if !held_up {
+                self.rtt.expired(message.doubled);
+            }
         }
-        message.due = now + self.rtt.timeout(message.repetitions);
+        message.due = now + self.rtt.timeout(message.doubled);
         self.timers.insert((message.due, number));
         self.repeated += 1;
         Some(message.frame.clone())
@@ -251,10 +265,12 @@ impl Outgoing {
             payload,
         };
         let frame = message.encode();
-        let due = now.monotonic + self.rtt.timeout(0);
+        let doubled = self.rtt.back_off();
+        let due = now.monotonic + self.rtt.timeout(doubled);
         self.timers.insert((due, number));
         let (sent_at, place) = (now.monotonic, Place::Here);
-        let in_flight = InFlight { frame: frame.clone(), sent_at, due, repetitions: 0, place };
+        let in_flight =
+            InFlight { frame: frame.clone(), sent_at, due, repetitions: 0, doubled, place };
         self.unacknowledged.insert(number, in_flight);
         Some(frame)
     }

@@ -9,6 +9,7 @@
 
 mod support;
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use pgferry_ssm_protocol::{
@@ -92,6 +93,48 @@ fn an_unanswered_message_is_repeated_with_growing_pauses_and_stays_the_same() {
     assert!(sent.iter().all(|(_, message)| *message == sent[0].1));
     assert_eq!(client.unheard_for(at(30_000)), Some(Duration::from_secs(30)));
     assert!(!client.is_flushed());
+}
+
+#[test]
+fn a_way_slower_than_the_first_timeout_is_learnt_and_nothing_is_repeated_any_more() {
+    for round_trip in [1_500, 2_500, 4_000] {
+        let copies = copies_over(round_trip, 60_000);
+        assert!(!copies.is_empty(), "the first ones are sent before anything is known");
+        let last = copies[copies.len() - 1];
+        assert!(last < 12_000, "{round_trip} ms: the last of {} at {last} ms", copies.len());
+    }
+}
+
+/// When messages were repeated, of ten a second on a way that loses nothing.
+fn copies_over(round_trip: u64, until: u64) -> Vec<u64> {
+    let mut client = channel(Role::Client, Limits::default());
+    let mut agent = channel(Role::Agent, Limits::default());
+    client.handshake_completed();
+    for channel in [&mut client, &mut agent] {
+        channel.connected(at(0));
+    }
+    let (mut receipts, mut copies, mut next) = (VecDeque::new(), Vec::new(), 0);
+    for now in 0..until {
+        if now % 100 == 0 {
+            client.write(b"SELECT 1");
+        }
+        while receipts.front().is_some_and(|(arrival, _)| *arrival <= now) {
+            let (_, receipt) = receipts.pop_front().unwrap();
+            client.on_frame(&receipt, at(now)).unwrap();
+        }
+        while let Some(frame) = client.poll_transmit(at(now)) {
+            match AgentMessage::decode(&frame).unwrap().sequence_number {
+                number if number == next => next += 1,
+                _ => copies.push(now),
+            }
+            agent.on_frame(&frame, at(now)).unwrap();
+            while let Some(receipt) = agent.poll_transmit(at(now)) {
+                receipts.push_back((now + round_trip, receipt));
+            }
+            while agent.receive().is_some() {}
+        }
+    }
+    copies
 }
 
 #[test]
