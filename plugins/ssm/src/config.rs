@@ -33,8 +33,9 @@ pub struct Config {
     /// The reason that is recorded with every session.
     #[serde(default)]
     pub reason: Option<String>,
-    /// Sessions at a time for one database: each connection has a session of its own up to this number, and beyond it
-    /// the one with the fewest connections. By default 4.
+    /// Sessions for one database that take new connections: each connection has a session of its own up to this
+    /// number, and beyond it the one with the fewest connections. Sessions that are stuck, being resumed or kept for
+    /// their old connections alone do not count, so there may be more of them. By default 4.
     #[serde(default)]
     pub max_sessions: Option<NonZeroU8>,
     /// Whether a session is opened ahead of need. By default it is.
