@@ -78,6 +78,17 @@ struct Attempt {
     claimed: bool,
 }
 
+impl Table {
+    /// Takes a session for connections. One that is over already has been forgotten, and would stay for ever.
+    fn admit(&mut self, session: &Session) -> Result<(), Error> {
+        if let Some(error) = session.line.fate() {
+            return Err(error);
+        }
+        self.sessions.entry(session.line.to.clone()).or_default().push(session.clone());
+        Ok(())
+    }
+}
+
 type Outcome = watch::Receiver<Option<Result<(), Error>>>;
 
 /// How a client comes by a stream.
@@ -273,7 +284,7 @@ impl<E: Environment> Pool<E> {
             session.line.end(refusal::shutting_down());
         }
         ready?;
-        table.sessions.entry(order.to.clone()).or_default().push(session.clone());
+        table.admit(&session)?;
         self.count(&table);
         drop(table);
         let text = format!("session {} on {} is open", session.id, session.line.node);
@@ -329,3 +340,22 @@ impl Drop for Alive {
 
 /// A session is worth finishing for the next client even if this one has no time left.
 const LEAST_TIME: Duration = Duration::from_secs(15);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::far::{Clock, driven};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_that_ended_as_soon_as_it_was_open_is_not_kept() {
+        let (line, _ended, _far) = driven(&Clock::new()).await;
+        let session = Session { line, id: "s-1".into(), started_at: Instant::now() };
+        let mut table = Table::default();
+        assert!(table.admit(&session).is_ok());
+        table.sessions.clear();
+        session.line.end(refusal::gone());
+        let error = table.admit(&session).unwrap_err();
+        assert!(error.message().contains("the session is over"), "{error}");
+        assert!(table.sessions.is_empty());
+    }
+}
