@@ -36,6 +36,7 @@ mod far;
 pub mod figure;
 mod lane;
 mod line;
+mod persistence;
 pub mod pool;
 mod refusal;
 mod service;

@@ -9,13 +9,13 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 use uuid::Uuid;
 
-use crate::backoff::Backoff;
 use crate::destination::Destination;
 use crate::dial::Socket;
 use crate::drive::{Ended, Patience, drive, say_goodbye};
 use crate::environment::Environment;
 use crate::figure::{Figure, Resume};
 use crate::line::{Line, Standing, Terms};
+use crate::persistence::Persistence;
 use crate::refusal;
 use crate::service::{Service, random_uuid};
 
@@ -109,6 +109,8 @@ impl<E: Environment> Keeper<E> {
         let line = Arc::clone(&self.session.line);
         let session = Arc::clone(&self.session.id);
         tracing::info!(%session, node = line.node, to = %line.to, "session started");
+        let resume_for = self.service.config.resume_for();
+        let mut persistence = Persistence::new(resume_for, Instant::now());
         let reason = loop {
             let ended =
                 drive(&mut self.socket, &line, self.patience, &self.service.environment).await;
@@ -118,7 +120,7 @@ impl<E: Environment> Keeper<E> {
                 Ended::Lost(reason) => Ok(reason),
                 Ended::Silent(silence) => self.doubt(silence),
             };
-            if let Err(error) = self.go_on(lost).await {
+            if let Err(error) = self.go_on(lost, &mut persistence).await {
                 line.end(error.clone());
                 break error.message().to_owned();
             }
@@ -143,19 +145,26 @@ impl<E: Environment> Keeper<E> {
         Ok(format!("nothing is heard from the SSM agent for {silence:.0?}"))
     }
 
-    async fn go_on(&mut self, lost: Result<String, Error>) -> Result<(), Error> {
+    async fn go_on(
+        &mut self,
+        lost: Result<String, Error>,
+        persistence: &mut Persistence,
+    ) -> Result<(), Error> {
         let reason = lost?;
+        let signs = self.session.line.signs_of_life();
         self.session.line.disconnected(&reason);
         self.record(Figure::Loss, 1.0);
         let lost_at = Instant::now();
-        self.socket = self.resume(&reason).await?;
+        persistence.on_lost(lost_at, signs);
+        self.socket = self.resume(&reason, persistence).await?;
+        persistence.on_connected(Instant::now(), signs);
         self.session.line.connected();
         self.record(Figure::Interruption, lost_at.elapsed().as_secs_f64());
         Ok(())
     }
 
     /// A new WebSocket for the session, as long as somebody needs it.
-    async fn resume(&self, reason: &str) -> Result<Socket, Error> {
+    async fn resume(&self, reason: &str, persistence: &mut Persistence) -> Result<Socket, Error> {
         tracing::info!(session = %self.session.id, reason, "resuming the session");
         self.service
             .environment
@@ -163,15 +172,22 @@ impl<E: Environment> Keeper<E> {
         tokio::select! {
             biased;
             error = self.abandoned() => Err(error),
-            resumed = self.try_to_resume(reason) => resumed,
+            resumed = self.try_to_resume(reason, persistence) => resumed,
         }
     }
 
-    async fn try_to_resume(&self, reason: &str) -> Result<Socket, Error> {
-        let until = Instant::now() + self.service.config.resume_for();
-        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
+    async fn try_to_resume(
+        &self,
+        reason: &str,
+        persistence: &mut Persistence,
+    ) -> Result<Socket, Error> {
         let mut reason = reason.to_owned();
         loop {
+            let Some(wait) = persistence.wait(Instant::now(), rand::random()) else {
+                self.record(Figure::Resume(Resume::GivenUp), 1.0);
+                return Err(refusal::lost(&reason));
+            };
+            sleep(wait).await;
             let resuming = self.service.resume(&self.session.id, &self.url, self.client_id);
             match Box::pin(resuming).await {
                 Ok(Some(socket)) => {
@@ -187,12 +203,6 @@ impl<E: Environment> Keeper<E> {
                     error.message().clone_into(&mut reason);
                 }
             }
-            let wait = backoff.wait(rand::random());
-            if Instant::now() + wait >= until {
-                self.record(Figure::Resume(Resume::GivenUp), 1.0);
-                return Err(refusal::lost(&reason));
-            }
-            sleep(wait).await;
         }
     }
 

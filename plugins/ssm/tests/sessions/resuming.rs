@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use pgferry_simulators::{Direction, Disorder};
 use pgferry_transport_sdk::Status;
 use tokio::io::AsyncWriteExt as _;
 
 use crate::streams::noise;
-use crate::world::{World, connect};
+use crate::world::{NODE, World, connect};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_does_not_notice_the_hourly_close_nor_a_reset() {
@@ -86,10 +87,8 @@ async fn a_session_that_is_over_tells_its_connections_why_and_the_next_has_a_new
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_cannot_be_resumed_in_time_is_given_up_with_the_reason() {
     let world = World::new().await;
-    let pool = world.pool(&format!(
-        r#"{{"instance": "{}", "open_ahead": false, "resume_for": "1ms"}}"#,
-        crate::world::NODE
-    ));
+    let pool = world
+        .pool(&format!(r#"{{"instance": "{}", "open_ahead": false, "resume_for": "1ms"}}"#, NODE));
     let mut client = connect(&pool).await;
     client.echoes(b"SELECT 1").await;
     world.aws.allow_only(&world.aws.credentials().access_key_id, &["ssm:TerminateSession"]);
@@ -99,4 +98,32 @@ async fn a_session_that_cannot_be_resumed_in_time_is_given_up_with_the_reason() 
     assert!(error.message().contains("could not be resumed"), "{error}");
     assert!(error.message().contains("ssm:ResumeSession"), "{error}");
     world.end(&pool).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn websockets_that_die_as_soon_as_they_are_there_are_given_up_after_a_few() {
+    let world = World::new().await;
+    let config = format!(r#"{{"instance": "{NODE}", "open_ahead": false, "resume_for": "3s"}}"#);
+    let pool = world.pool(&config);
+    let mut client = connect(&pool).await;
+    client.echoes(b"SELECT 1").await;
+    let nothing = Disorder { lose: 1.0, duplicate: 0.0, reorder: 0.0 };
+    world.sessions.disturb(Direction::TowardsFrontend, nothing);
+    let sessions = world.sessions.clone();
+    let cutting = tokio::task::spawn_blocking(move || {
+        let (mut seen, brief) = (0, Duration::from_secs(8));
+        while sessions.wait_until(brief, |now| now[0].ended() || now[0].connections > seen) {
+            if sessions.sessions()[0].ended() {
+                return;
+            }
+            seen = sessions.sessions()[0].connections;
+            sessions.reset_websockets();
+        }
+    });
+    let error = client.fate().await;
+    assert!(error.message().contains("could not be resumed"), "{error}");
+    let calls = world.aws.count("ssm:ResumeSession");
+    assert!((2..=12).contains(&calls), "{calls}");
+    world.end(&pool).await;
+    cutting.await.expect("no panic");
 }
