@@ -7,6 +7,7 @@ use std::time::Duration;
 use pgferry_ssm_protocol::OpenDataChannel;
 use pgferry_transport_aws::{Account, Keys, Proxy, Roots};
 use pgferry_transport_sdk::Error;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
@@ -17,6 +18,7 @@ use crate::destination::Destination;
 use crate::dial::{Dialler, Socket};
 use crate::environment::Environment;
 use crate::failure::{self, CallError};
+use crate::refusal;
 use crate::target::Selector;
 
 /// What every session needs.
@@ -70,16 +72,18 @@ impl<E: Environment> Service<E> {
     ///
     /// Errors: whose fault it is, and what to do about it.
     ///
-    /// Cancel safety: a session may have been started that nobody knows of.
+    /// Cancel safety: a session may have been started that nobody knows of. So it is only told that the transport is
+    /// `closing`: then nothing more is asked, and what is under way is waited for briefly.
     pub(crate) async fn begin(
         &self,
         to: &Destination,
         until: Instant,
+        closing: &mut watch::Receiver<bool>,
     ) -> Result<(String, Ticket), Error> {
         let patience = until.min(Instant::now() + self.config.boot_wait());
         let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(5));
         loop {
-            let absent = match self.try_begin(to).await? {
+            let absent = match self.try_begin(to, closing).await? {
                 Ok(begun) => return Ok(begun),
                 Err(absent) => absent,
             };
@@ -88,20 +92,35 @@ impl<E: Environment> Service<E> {
                 return Err(absent);
             }
             tracing::debug!(reason = %absent, "waiting for the managed node");
-            sleep(wait).await;
+            tokio::select! {
+                () = sleep(wait) => {}
+                () = close(closing) => return Err(refusal::shutting_down()),
+            }
         }
     }
 
     /// Outside: it is of no use to try again. Inside: the node may come.
-    async fn try_begin(&self, to: &Destination) -> Result<Result<(String, Ticket), Error>, Error> {
-        let Some(node) = self.node().await? else {
+    async fn try_begin(
+        &self,
+        to: &Destination,
+        closing: &mut watch::Receiver<bool>,
+    ) -> Result<Result<(String, Ticket), Error>, Error> {
+        let found = tokio::select! {
+            biased;
+            () = close(closing) => return Err(refusal::shutting_down()),
+            found = Box::pin(self.node()) => found?,
+        };
+        let Some(node) = found else {
             return Ok(Err(failure::nobody(&self.selector.words(), &self.region)));
         };
-        let mut started = self.calls.start(&node, to, &self.config).await;
-        if let Err(CallError::Expired(_)) = started {
-            self.keys.forget().await;
-            started = self.calls.start(&node, to, &self.config).await;
-        }
+        let given_up = async {
+            close(closing).await;
+            sleep(LAST_START_LIMIT).await;
+        };
+        let started = tokio::select! {
+            started = Box::pin(self.start(&node, to)) => started,
+            () = given_up => return Err(refusal::shutting_down()),
+        };
         match started {
             Ok(ticket) => Ok(Ok((node, ticket))),
             Err(CallError::NotConnected) => {
@@ -111,6 +130,15 @@ impl<E: Environment> Service<E> {
             }
             Err(error) => Err(error.into_error(&node, &self.region)),
         }
+    }
+
+    async fn start(&self, node: &str, to: &Destination) -> Result<Ticket, CallError> {
+        let started = self.calls.start(node, to, &self.config).await;
+        if let Err(CallError::Expired(_)) = started {
+            self.keys.forget().await;
+            return self.calls.start(node, to, &self.config).await;
+        }
+        started
     }
 
     /// The managed node: of those that are online the first that did not turn out not to be.
@@ -189,10 +217,17 @@ impl<E: Environment> Service<E> {
     }
 }
 
+/// Waits until the transport is on its way out.
+async fn close(closing: &mut watch::Receiver<bool>) {
+    // Without its pool there is no transport.
+    drop(closing.wait_for(|closing| *closing).await);
+}
+
 /// A name by chance alone.
 pub(crate) fn random_uuid() -> Uuid {
     uuid::Builder::from_random_bytes(rand::random()).into_uuid()
 }
 
-/// Within the five seconds that a transport has for its end.
+/// Together within the five seconds that a transport has for its end.
+const LAST_START_LIMIT: Duration = Duration::from_secs(2);
 const TERMINATE_LIMIT: Duration = Duration::from_secs(2);

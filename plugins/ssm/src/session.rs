@@ -57,7 +57,7 @@ pub(crate) async fn start<E: Environment>(
     to: &Destination,
     mut limits: Limits,
 ) -> Result<(Session, Keeper<E>), Error> {
-    let (node, ticket) = service.begin(to, limits.until).await?;
+    let (node, ticket) = service.begin(to, limits.until, &mut limits.closing).await?;
     let client_id = random_uuid();
     let dialled = tokio::select! {
         dialled = Box::pin(service.dial(&ticket.url, &ticket.token, client_id)) => dialled,

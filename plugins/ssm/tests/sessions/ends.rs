@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use pgferry_simulators::{SessionEnd, SessionState};
+use pgferry_simulators::{Fault, SessionEnd, SessionState};
 use pgferry_transport_sdk::Status;
 use pgferry_transport_ssm::pool::Order;
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 
-use crate::world::{LIMIT, World, client, connect, order};
+use crate::world::{LIMIT, NODE, World, client, connect, order};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_the_transport_ends_its_sessions_and_tells_its_connections() {
@@ -63,3 +63,29 @@ async fn an_agent_that_crashed_ends_its_connections_with_the_reason_and_the_next
     assert_eq!(world.sessions.sessions().len(), 2);
     world.end(&pool).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transport_that_ends_while_a_node_boots_or_aws_does_not_answer_is_gone_in_five_seconds() {
+    for hangs in [false, true] {
+        let world = World::new().await;
+        if hangs {
+            world.aws.inject("ssm:StartSession", Fault::Hang, u32::MAX);
+        } else {
+            world.sessions.offline(NODE);
+        }
+        let pool = world.modest_pool();
+        let opening = tokio::spawn({
+            let pool = pool.clone();
+            async move { pool.open(&order("db.internal")).await.map(drop) }
+        });
+        let called = || world.aws.wait_for_calls("ssm:StartSession", 1, LIMIT);
+        assert!(tokio::task::block_in_place(called));
+        timeout(SHUTDOWN, pool.close()).await.expect("an end in time");
+        let error = opening.await.expect("no panic").expect_err("no session");
+        assert!(error.message().contains("shutting down"), "{error}");
+        world.aws.clear_faults();
+    }
+}
+
+/// What the program gives a transport for its end.
+const SHUTDOWN: Duration = Duration::from_secs(5);
