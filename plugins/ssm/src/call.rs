@@ -16,6 +16,7 @@ use pgferry_transport_sdk::Error;
 use crate::config::Config;
 use crate::destination::Destination;
 use crate::failure::{Action, CallError};
+use crate::once::OnceAtMost;
 
 /// The calls, with the account they are made in.
 pub(crate) struct Calls {
@@ -75,6 +76,10 @@ impl Calls {
         if config.names_host() {
             call = call.parameters("host", vec![to.host.clone()]);
         }
+        let cautious = aws_sdk_ssm::config::Config::builder()
+            .timeout_config(patient_timeouts())
+            .retry_classifier(OnceAtMost);
+        let call = call.customize().config_override(cautious);
         let started = call.send().await.map_err(|error| self.failed(Action::Start, &error))?;
         let StartSessionOutput { session_id, token_value, stream_url, .. } = started;
         match (session_id, token_value, stream_url) {
@@ -142,9 +147,21 @@ fn timeouts() -> TimeoutConfig {
         .connect_timeout(Duration::from_secs(5))
         .read_timeout(Duration::from_secs(10))
         .operation_attempt_timeout(Duration::from_secs(10))
-        .operation_timeout(Duration::from_secs(25))
+        .operation_timeout(CALL_LIMIT)
         .build()
 }
+
+/// For a call that must not be given up while it may still be answered.
+fn patient_timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(5))
+        .read_timeout(CALL_LIMIT)
+        .operation_attempt_timeout(CALL_LIMIT)
+        .operation_timeout(CALL_LIMIT)
+        .build()
+}
+
+const CALL_LIMIT: Duration = Duration::from_secs(25);
 
 /// The SDK knows AWS's words for throttling, and waits with jitter.
 fn retries() -> RetryConfig {

@@ -36,6 +36,7 @@ mod far;
 pub mod figure;
 mod lane;
 mod line;
+mod once;
 mod persistence;
 pub mod pool;
 mod refusal;

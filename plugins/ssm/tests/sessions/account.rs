@@ -77,6 +77,46 @@ async fn an_account_that_asks_for_fewer_calls_gets_them_later() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_may_have_started_a_session_is_not_made_again() {
+    for fault in [Fault::LostAnswer, Fault::InternalAfter] {
+        let world = World::new().await;
+        world.aws.inject("ssm:StartSession", fault, 1);
+        let pool = world.modest_pool();
+        let error = refusal(&pool, &order("db.internal")).await;
+        assert_eq!(error.status(), Status::UNREACHABLE);
+        assert_eq!(world.aws.count("ssm:StartSession"), 1);
+        assert_eq!(world.sessions.sessions().len(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_started_nothing_is_made_again() {
+    let world = World::new().await;
+    world.aws.inject("ssm:StartSession", Fault::Unavailable, 2);
+    let pool = world.modest_pool();
+    connect(&pool).await.echoes(b"SELECT 1").await;
+    assert_eq!(world.aws.count("ssm:StartSession"), 3);
+    world.end(&pool).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_takes_longer_than_usual_is_waited_for() {
+    let world = World::new().await;
+    world.aws.inject("ssm:StartSession", Fault::Hang, 1);
+    let pool = world.modest_pool();
+    let opening = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.open(&order("db.internal")).await.map(drop) }
+    });
+    let again = || world.aws.wait_for_calls("ssm:StartSession", 2, Duration::from_secs(12));
+    assert!(!tokio::task::block_in_place(again), "it was made again meanwhile");
+    world.aws.release();
+    opening.await.expect("no panic").expect("a session");
+    assert_eq!(world.sessions.sessions().len(), 1);
+    world.end(&pool).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_account_that_goes_on_asking_for_fewer_calls_is_named_as_the_reason() {
     let world = World::new().await;
     world.aws.inject("ssm:StartSession", Fault::Throttle, u32::MAX);
