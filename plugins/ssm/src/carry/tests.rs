@@ -24,9 +24,9 @@ fn connection(line: &Arc<Line>, clock: &Clock) -> Connection<Clock> {
         agent_silence: AGENT,
         kind: Kind::Session,
     };
-    let lane = line.open().expect("an open session");
+    let stream = line.open().expect("an open session");
     let (line, started_at) = (Arc::clone(line), Instant::now());
-    Connection::new(pool, order, lane, Session { line, id: "s-1".into(), started_at })
+    Connection::new(pool, order, stream, Session { line, id: "s-1".into(), started_at })
 }
 
 /// The agent could not connect for the stream of this number.

@@ -1,10 +1,10 @@
 //! What the program is told of sessions.
 
-use pgferry_simulators::Direction as Towards;
+use pgferry_simulators::{Direction as Towards, Fault};
 use pgferry_transport_ssm::figure::{Direction, Figure, Resume, Start};
 
 use crate::streams::noise;
-use crate::world::{World, connect, order, refusal};
+use crate::world::{LIMIT, World, connect, order, refusal};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_breaks_and_bytes_are_counted() {
@@ -46,7 +46,7 @@ async fn messages_that_go_twice_are_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ends_that_were_not_orderly_are_counted_by_what_became_of_them() {
+async fn a_session_that_may_not_be_started_is_counted_with_the_reason() {
     let world = World::new().await;
     let pool = world.modest_pool();
     let mut client = connect(&pool).await;
@@ -55,5 +55,27 @@ async fn ends_that_were_not_orderly_are_counted_by_what_became_of_them() {
     let error = refusal(&world.modest_pool(), &order("db.internal")).await;
     assert!(error.message().contains("ssm:StartSession"), "{error}");
     world.counts(Figure::Start(Start::Denied), 1);
+    world.end(&pool).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_was_over_when_it_was_to_be_resumed_is_counted_as_gone() {
+    let world = World::new().await;
+    let pool = world.modest_pool();
+    let mut client = connect(&pool).await;
+    client.echoes(b"SELECT 1").await;
+    // The service does not tell of the end while there is no WebSocket.
+    world.aws.inject("ssm:ResumeSession", Fault::Hang, u32::MAX);
+    world.sessions.reset_websockets();
+    let asked = || world.aws.wait_for_calls("ssm:ResumeSession", 1, LIMIT);
+    assert!(tokio::task::block_in_place(asked));
+    world.sessions.expire_session(&world.sessions.sessions()[0].id);
+    world.aws.clear_faults();
+    let error = client.fate().await;
+    assert!(error.message().contains("the session is over"), "{error}");
+    assert!(error.message().contains("keep_alive"), "{error}");
+    world.counts(Figure::Loss, 1);
+    world.counts(Figure::Resume(Resume::Gone), 1);
+    world.counts(Figure::Resume(Resume::Ok), 0);
     world.end(&pool).await;
 }

@@ -88,7 +88,7 @@ async fn a_session_that_is_over_tells_its_connections_why_and_the_next_has_a_new
 async fn a_session_that_cannot_be_resumed_in_time_is_given_up_with_the_reason() {
     let world = World::new().await;
     let pool = world
-        .pool(&format!(r#"{{"instance": "{}", "open_ahead": false, "resume_for": "1ms"}}"#, NODE));
+        .pool(&format!(r#"{{"instance": "{NODE}", "open_ahead": false, "resume_for": "1ms"}}"#));
     let mut client = connect(&pool).await;
     client.echoes(b"SELECT 1").await;
     world.aws.allow_only(&world.aws.credentials().access_key_id, &["ssm:TerminateSession"]);

@@ -27,7 +27,7 @@ async fn others_go_on_beside_a_session_that_is_stuck_and_nothing_of_it_is_lost()
     let much = timeout(LIMIT * 4, written.wait_for(|bytes| *bytes > 24_000_000)).await;
     much.expect("in time").expect("a database");
 
-    // More than there may be sessions for each of its own.
+    // With the stuck one more than there may be sessions.
     let mut others = [connect(&pool).await, connect(&pool).await, connect(&pool).await];
     let mut took = Vec::new();
     for _ in 0..100 {
@@ -40,6 +40,8 @@ async fn others_go_on_beside_a_session_that_is_stuck_and_nothing_of_it_is_lost()
     took.sort();
     assert!(took[took.len() * 99 / 100] < BRIEF, "{took:?}");
     assert_eq!(world.sessions.sessions()[0].open_streams, 1, "the stuck one is left alone");
+    let count = world.sessions.sessions().len();
+    assert!((3..=4).contains(&count), "{count}: three, and one in place of the stuck one");
 
     assert!(*written.borrow() < result.len(), "the database itself waits for the stuck one");
     assert!(read(&mut stuck, result.len()).await == *result, "other bytes than were sent");
@@ -103,5 +105,5 @@ async fn read(client: &mut Client, length: usize) -> Vec<u8> {
 }
 
 const RESULT: &[u8] = b"TABLE everything";
-/// A busy machine takes a tenth of it; one that waits for the stuck reader takes for ever.
-const BRIEF: Duration = Duration::from_millis(500);
+/// A busy machine takes a hundredth of it; one that waits for the stuck reader takes for ever.
+const BRIEF: Duration = Duration::from_secs(5);
