@@ -73,7 +73,8 @@ impl Config {
     /// Errors: the user's configuration cannot work.
     pub fn check(&self) -> Result<(), String> {
         self.selector()?;
-        let long = self.reason.as_ref().is_some_and(|reason| !(1..=256).contains(&reason.len()));
+        let long =
+            self.reason.as_ref().is_some_and(|reason| !(1..=256).contains(&reason.chars().count()));
         if long {
             return Err("reason must have 1 to 256 characters".to_owned());
         }
@@ -192,6 +193,12 @@ mod tests {
         ] {
             assert!(config(wrong).check().is_err(), "{wrong}");
         }
+        let reason = |length: usize| Config {
+            reason: Some("é".repeat(length)),
+            ..config(r#"{"name": "b"}"#)
+        };
+        assert!(reason(256).check().is_ok(), "characters count, not bytes");
+        assert!(reason(257).check().is_err());
     }
 
     #[test]
