@@ -8,7 +8,7 @@ use pgferry_ssm_protocol::OpenDataChannel;
 use pgferry_transport_aws::{Account, Keys, Proxy, Roots};
 use pgferry_transport_sdk::Error;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use crate::backoff::Backoff;
@@ -201,8 +201,15 @@ impl<E: Environment> Service<E> {
 
     /// Ends a session, or leaves it to its idle timeout if that takes too long.
     pub(crate) async fn terminate(&self, session: &str) {
-        let ended = tokio::time::timeout(TERMINATE_LIMIT, self.calls.terminate(session)).await;
-        match ended {
+        let call = async {
+            let ended = self.calls.terminate(session).await;
+            if let Err(CallError::Expired(_)) = ended {
+                self.keys.forget().await;
+                return self.calls.terminate(session).await;
+            }
+            ended
+        };
+        match timeout(TERMINATE_LIMIT, call).await {
             Ok(Ok(()) | Err(CallError::Gone)) => tracing::debug!(session, "session terminated"),
             Ok(Err(error)) => {
                 let error = error.into_error(&self.selector.words(), &self.region);

@@ -66,6 +66,22 @@ async fn credentials_that_have_ended_early_are_replaced_and_the_session_goes_on(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn credentials_that_have_ended_early_are_replaced_for_the_end_of_a_session_too() {
+    let world = World::new().await;
+    let pool = world.modest_pool();
+    let keys = world.aws.add_session("developer", Duration::from_hours(1), &["*"]);
+    world.hand_out(&keys, None);
+    connect(&pool).await.echoes(b"SELECT 1").await;
+    world.aws.end_session(&keys.access_key_id);
+    let renewed = world.aws.add_session("developer", Duration::from_hours(1), &["*"]);
+    world.hand_out(&renewed, None);
+    world.end(&pool).await;
+    let mut ends = world.aws.calls().into_iter().rev();
+    let end = ends.find(|call| call.action == "ssm:TerminateSession").expect("a call");
+    assert_eq!(end.error, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_account_that_asks_for_fewer_calls_gets_them_later() {
     let world = World::new().await;
     world.aws.inject("ssm:StartSession", Fault::Throttle, 2);
