@@ -62,7 +62,7 @@ pub(crate) struct Run {
     pub(crate) class: Class,
     pub(crate) rows: Rows,
     pub(crate) access: Access,
-    /// It changes tables or types, and may go on after the service's limit for statements.
+    /// It may change tables or types.
     pub(crate) defines: bool,
 }
 
@@ -157,6 +157,14 @@ impl Run {
         let defines =
             matches!(class, Class::Do | Class::CreateAs(_) | Class::Utility(_) | Class::Call);
         Self { class, rows, access, defines }
+    }
+
+    /// Whether it may go on after the service's limit for statements: what defines tables should not be torn down
+    /// in the middle. Code of the application's own is not trusted to end.
+    ///
+    /// Source: API reference of the RDS Data Service, `ExecuteStatement`, `continueAfterTimeout`.
+    pub(crate) const fn outlives_limit(&self) -> bool {
+        matches!(self.class, Class::CreateAs(_) | Class::Utility(_))
     }
 
     pub(crate) const fn show() -> Self {
@@ -315,6 +323,15 @@ mod tests {
         let nested = "with x as (delete from t returning 1) select * from x";
         assert_eq!(run(nested), (Rows::Some(Wrap::None), Access::Writes));
         assert_eq!(run("explain select 1"), (Rows::Some(Wrap::None), Access::Reads));
+    }
+
+    #[test]
+    fn only_what_defines_something_goes_on_after_the_limit() {
+        let outlives = |sql: &str| matches!(act(sql), Act::Run(run) if run.outlives_limit());
+        assert!(outlives("create index on t (a)") && outlives("create table t as select 1"));
+        for sql in ["do 'begin end'", "call p()", "insert into t values (1)", "select 1"] {
+            assert!(!outlives(sql), "{sql}");
+        }
     }
 
     #[test]

@@ -13,6 +13,8 @@ use crate::report;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     Execute,
+    /// A statement that goes on after the service's limit for statements.
+    ExecuteOn,
     Begin,
     Commit,
     Rollback,
@@ -30,11 +32,15 @@ pub(crate) const PROTOCOL: SqlState = SqlState::PROTOCOL_VIOLATION;
 impl Action {
     pub(crate) const fn name(self) -> &'static str {
         match self {
-            Self::Execute => "rds-data:ExecuteStatement",
+            Self::Execute | Self::ExecuteOn => "rds-data:ExecuteStatement",
             Self::Begin => "rds-data:BeginTransaction",
             Self::Commit => "rds-data:CommitTransaction",
             Self::Rollback => "rds-data:RollbackTransaction",
         }
+    }
+
+    const fn executes(self) -> bool {
+        matches!(self, Self::Execute | Self::ExecuteOn)
     }
 
     /// What is to be said if nobody knows what became of it.
@@ -47,14 +53,14 @@ impl Action {
             Self::Begin | Self::Rollback => {
                 (SqlState::CONNECTION_FAILURE, "the Data API did not answer")
             }
-            Self::Execute => (
+            Self::Execute | Self::ExecuteOn => (
                 SqlState::CONNECTION_FAILURE,
                 "the answer of the Data API was lost: whether the statement was executed is not known",
             ),
         };
         let fault = Fault::error(state, message).with_detail(format!("{}: {why}", self.name()));
         let fault = match self {
-            Self::Commit | Self::Execute => {
+            Self::Commit | Self::Execute | Self::ExecuteOn => {
                 fault.with_hint("look at the data before you repeat it: it may be done already")
             }
             Self::Begin | Self::Rollback => fault,
@@ -72,8 +78,9 @@ where
         SdkError::ServiceError(context) => {
             let code = context.err().code().unwrap_or_default();
             let said = context.err().message().unwrap_or_default();
+            let answer = Answer { status: context.raw().status().as_u16(), code, said };
             let stale_keys = STALE_KEYS.contains(&code);
-            return Refused { failure: said_no(action, code, said, region), stale_keys };
+            return Refused { failure: said_no(action, &answer, region), stale_keys };
         }
         SdkError::TimeoutError(_) => action.lost("no answer in time"),
         other => unanswered(action, other, region),
@@ -81,9 +88,19 @@ where
     Refused { failure, stale_keys: false }
 }
 
+/// What came instead of a result.
+struct Answer<'a> {
+    /// Of HTTP.
+    status: u16,
+    /// Empty if the service itself did not answer.
+    code: &'a str,
+    said: &'a str,
+}
+
 /// Source: API reference of the RDS Data Service, `ExecuteStatement`, errors; user guide of Aurora,
 /// "Troubleshooting Amazon RDS Data API issues".
-fn said_no(action: Action, code: &str, said: &str, region: &str) -> Failure {
+fn said_no(action: Action, answer: &Answer<'_>, region: &str) -> Failure {
+    let Answer { status, code, said } = *answer;
     if let Some(fault) = report::parse(said) {
         // The service wants all values in binary, which some types do not have.
         let unwritable = fault.message.starts_with("no binary output function available");
@@ -101,7 +118,7 @@ fn said_no(action: Action, code: &str, said: &str, region: &str) -> Failure {
             unwritable(&quoted)
         }
         // Dates of infinity, for one, have no other answer than this, and it has no text.
-        "InternalFailure" | "InternalServerErrorException" if action == Action::Execute => {
+        "InternalFailure" | "InternalServerErrorException" if action.executes() => {
             let mut failure = action.lost(&format!("{code} {quoted}"));
             if said.is_empty() {
                 failure.effect = Effect::Unwritable;
@@ -109,14 +126,20 @@ fn said_no(action: Action, code: &str, said: &str, region: &str) -> Failure {
             failure
         }
         "InternalFailure" | "InternalServerErrorException" => action.lost(code),
-        "StatementTimeoutException" => timed_out(),
+        "StatementTimeoutException" => timed_out(action),
         "DatabaseResumingException" => Failure::new(
             Effect::NotYet,
             Fault::error(SqlState::CANNOT_CONNECT_NOW, "the cluster is resuming from its pause")
                 .with_hint("try again in half a minute, or set resume_wait for this transport"),
         ),
+        // The database may have gone away before or after it did what was asked.
+        "DatabaseUnavailableException" | "ServiceUnavailableError"
+            if action.executes() || action == Action::Commit =>
+        {
+            action.lost(&format!("the database is not available: {quoted}"))
+        }
         "DatabaseUnavailableException" | "ServiceUnavailableError" => Failure::new(
-            if action == Action::Execute { Effect::Unknown } else { Effect::NotYet },
+            Effect::NotYet,
             Fault::error(
                 SqlState::CANNOT_CONNECT_NOW,
                 format!("the database is not available: {quoted}"),
@@ -124,9 +147,11 @@ fn said_no(action: Action, code: &str, said: &str, region: &str) -> Failure {
             .with_hint("look at the cluster's events: it may be failing over or restarting"),
         ),
         "TransactionNotFoundException" | "NotFoundException" => transaction_gone(&quoted),
-        "DatabaseErrorException" => {
+        "DatabaseErrorException" if lower.contains("still running a query") => {
             Failure::new(Effect::Refused, Fault::error(SqlState::SYSTEM_ERROR, quoted))
         }
+        // PostgreSQL's errors have a code: this one is about the service's way to it.
+        "DatabaseErrorException" => action.lost(&quoted),
         _ if THROTTLED.iter().any(|word| code.contains(word)) => Failure::new(
             Effect::NotYet,
             Fault::error(
@@ -134,6 +159,9 @@ fn said_no(action: Action, code: &str, said: &str, region: &str) -> Failure {
                 format!("the Data API asks for fewer calls: {} ({region})", action.name()),
             ),
         ),
+        "" if !(400..500).contains(&status) => {
+            action.lost(&format!("HTTP status {status} without an error of the service"))
+        }
         _ => never(action, code, &quoted, region),
     }
 }
@@ -207,7 +235,18 @@ fn unwritable(quoted: &str) -> Failure {
     Failure::new(Effect::Unwritable, fault)
 }
 
-fn timed_out() -> Failure {
+fn timed_out(action: Action) -> Failure {
+    if action == Action::Commit {
+        return action.lost("the Data API's limit of 45 seconds");
+    }
+    if action == Action::ExecuteOn {
+        let fault = Fault::error(
+            SqlState::CONNECTION_FAILURE,
+            "the statement goes on in the database, but the Data API stopped waiting after 45 seconds",
+        );
+        let hint = "look for it in pg_stat_activity, and at what it has done, before you repeat it";
+        return Failure::new(Effect::Unknown, fault.with_hint(hint));
+    }
     let fault = Fault::error(
         SqlState::QUERY_CANCELED,
         "canceling statement due to the Data API's limit of 45 seconds",
@@ -285,7 +324,16 @@ mod tests {
     use super::*;
 
     fn said(code: &str, text: &str) -> Failure {
-        said_no(Action::Execute, code, text, "eu-west-1")
+        answered(Action::Execute, 400, code, text)
+    }
+
+    fn answered(action: Action, status: u16, code: &str, said: &str) -> Failure {
+        said_no(action, &Answer { status, code, said }, "eu-west-1")
+    }
+
+    /// Its SQLSTATE and its effect.
+    fn meaning(failure: &Failure) -> (&str, Effect) {
+        (failure.fault.state.as_str(), failure.effect)
     }
 
     #[test]
@@ -331,8 +379,51 @@ mod tests {
 
     #[test]
     fn a_commit_without_an_answer_is_not_known_to_have_happened() {
-        let failure = said_no(Action::Commit, "InternalFailure", "", "eu-west-1");
-        assert_eq!(failure.fault.state.as_str(), "08007");
-        assert_eq!(failure.effect, Effect::Unknown);
+        for (status, code, text) in [
+            (500, "InternalFailure", ""),
+            (504, "DatabaseUnavailableException", "x"),
+            (503, "ServiceUnavailableError", "x"),
+            (400, "StatementTimeoutException", "x"),
+            (400, "DatabaseErrorException", "Communications link failure"),
+            (502, "", ""),
+        ] {
+            let failure = answered(Action::Commit, status, code, text);
+            assert_eq!(meaning(&failure), ("08007", Effect::Unknown), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_database_that_went_away_may_have_executed_the_statement_but_has_not_begun_one() {
+        for code in ["DatabaseUnavailableException", "ServiceUnavailableError"] {
+            let failure = answered(Action::Execute, 503, code, "x");
+            assert_eq!(meaning(&failure), ("08006", Effect::Unknown), "{code}");
+            let failure = answered(Action::Begin, 503, code, "x");
+            assert_eq!(meaning(&failure), ("57P03", Effect::NotYet), "{code}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_not_the_services_tells_nothing_unless_it_blames_the_request() {
+        for status in [500, 502, 503, 504] {
+            let failure = answered(Action::Execute, status, "", "");
+            assert_eq!(meaning(&failure), ("08006", Effect::Unknown), "{status}");
+        }
+        let failure = answered(Action::Execute, 403, "", "");
+        assert_eq!(meaning(&failure), ("08001", Effect::Never));
+    }
+
+    #[test]
+    fn an_error_of_the_database_without_a_code_tells_nothing_of_the_statement() {
+        let failure = said("DatabaseErrorException", "Communications link failure");
+        assert_eq!(meaning(&failure), ("08006", Effect::Unknown));
+        let failure = said("DatabaseErrorException", "Transaction is still running a query");
+        assert_eq!(meaning(&failure), ("58000", Effect::Refused));
+    }
+
+    #[test]
+    fn a_statement_that_outlives_the_limit_goes_on_and_the_others_are_canceled() {
+        let failure = answered(Action::ExecuteOn, 400, "StatementTimeoutException", "x");
+        assert_eq!(meaning(&failure), ("08006", Effect::Unknown));
+        assert!(failure.fault.message.contains("goes on"), "{}", failure.fault.message);
     }
 }

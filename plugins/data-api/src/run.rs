@@ -75,7 +75,7 @@ impl<A: Api> Runner<'_, A> {
 
     async fn change(&mut self, order: &Order) -> Result<u64, Failure> {
         let mut call = self.call(order, &order.sql);
-        call.outlives_limit = order.run.defines;
+        call.outlives_limit = order.run.outlives_limit();
         let outcome = self.work.call(call, order.run.access).await;
         outcome.map(|outcome| outcome.updated).map_err(|failure| self.fault(order, failure, 0))
     }

@@ -62,6 +62,7 @@ pub(crate) struct Service<P> {
 impl<P: Program> Api for Service<P> {
     async fn execute(&self, call: Call) -> Result<Outcome, Failure> {
         let Call { sql, parameters, transaction, outlives_limit, describes } = call;
+        let action = if outlives_limit { Action::ExecuteOn } else { Action::Execute };
         let parameters = parameters.into_iter().map(parameter).collect();
         let options = ResultSetOptions::builder()
             .decimal_return_type(DecimalReturnType::String)
@@ -83,7 +84,7 @@ impl<P: Program> Api for Service<P> {
             .send();
         match Box::pin(sent).await {
             Ok(output) => Ok(outcome(output)),
-            Err(error) => Err(self.failed(Action::Execute, &error).await),
+            Err(error) => Err(self.failed(action, &error).await),
         }
     }
 
