@@ -6,21 +6,21 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use pgferry_pg::SqlState;
-use pgferry_sql::{Backslashes, Class, statements};
+use pgferry_sql::{Backslashes, statements};
 use pgferry_transport_sdk::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::act::{self, Act, Rows};
+use crate::act::{Act, Rows};
 use crate::api::Api;
 use crate::fault::{Fault, state};
 use crate::order::{self, ParameterType, Wanted};
-use crate::perform::{Done, aborted, encoded};
+use crate::portal::Portal;
 use crate::returning;
-use crate::run::{Row, Runner};
+use crate::run::Runner;
 use crate::session::{End, Session};
 use crate::shape::Shape;
 use crate::simple::not_utf8;
-use crate::wire::frontend::{Bind, Format, Formats, Message, Parse, Subject};
+use crate::wire::frontend::{Formats, Message, Parse, Subject};
 use crate::work::Scope;
 use crate::wrap::Wrap;
 
@@ -28,35 +28,14 @@ use crate::wrap::Wrap;
 #[derive(Default)]
 pub(crate) struct Prepared {
     statements: HashMap<Bytes, Arc<PreparedStatement>>,
-    portals: HashMap<Bytes, Portal>,
+    pub(crate) portals: HashMap<Bytes, Portal>,
 }
 
-struct PreparedStatement {
-    sql: String,
+pub(crate) struct PreparedStatement {
+    pub(crate) sql: String,
     /// None: there is no statement in the text.
-    act: Option<Act>,
-    types: Vec<ParameterType>,
-}
-
-struct Portal {
-    statement: Arc<PreparedStatement>,
-    values: Vec<Option<String>>,
-    results: Formats,
-    progress: Progress,
-}
-
-/// How far a portal has come.
-enum Progress {
-    Bound,
-    /// It was run; these rows are not fetched yet.
-    Rows {
-        shape: Arc<Shape>,
-        rest: std::vec::IntoIter<Row>,
-        class: Class,
-    },
-    /// It was run before it was to be executed; this is its tag.
-    Tag(String),
-    Done,
+    pub(crate) act: Option<Act>,
+    pub(crate) types: Vec<ParameterType>,
 }
 
 impl Prepared {
@@ -170,8 +149,10 @@ impl<A: Api, S: AsyncRead + AsyncWrite + Unpin + Send> Session<A, S> {
             [] => (None, Vec::new()),
             [one] => {
                 let act = Act::of(one);
-                if self.work.is_failed() && !act.ends_transaction() {
-                    return Err(aborted());
+                if !act.ends_transaction()
+                    && let Some(fault) = self.work.refusal()
+                {
+                    return Err(fault);
                 }
                 let types = self.parameter_types(one, &parse.types).await?;
                 (Some(act), types)
@@ -187,46 +168,7 @@ impl<A: Api, S: AsyncRead + AsyncWrite + Unpin + Send> Session<A, S> {
         Ok(())
     }
 
-    fn bind(&mut self, bind: Bind) -> Result<(), Fault> {
-        let statement = self.statement_named(&bind.statement)?;
-        let ends = statement.act.as_ref().is_none_or(Act::ends_transaction);
-        if self.work.is_failed() && !ends {
-            return Err(aborted());
-        }
-        let wrong = |words: String| Fault::error(SqlState::PROTOCOL_VIOLATION, words);
-        let (given, wanted) = (bind.values.len(), statement.types.len());
-        if given != wanted {
-            let name = String::from_utf8_lossy(&bind.statement);
-            return Err(wrong(format!(
-                "bind message supplies {given} parameters, but prepared statement \"{name}\" requires {wanted}"
-            )));
-        }
-        if !bind.formats.fit(given) {
-            return Err(wrong(format!(
-                "bind message has {} parameter formats but {given} parameters",
-                bind.formats.0.len()
-            )));
-        }
-        if !bind.portal.is_empty() && self.prepared.portals.contains_key(&bind.portal) {
-            let name = String::from_utf8_lossy(&bind.portal);
-            let words = format!("portal \"{name}\" already exists");
-            return Err(Fault::error(state::DUPLICATE_CURSOR.into(), words));
-        }
-        let values = bind.values.iter().zip(&statement.types).enumerate();
-        let values = values.map(|(index, (value, parameter))| {
-            value
-                .as_ref()
-                .map(|value| decoded(value, parameter, bind.formats.of(index)))
-                .transpose()
-        });
-        let values = values.collect::<Result<_, _>>()?;
-        let portal = Portal { statement, values, results: bind.results, progress: Progress::Bound };
-        self.prepared.portals.insert(bind.portal, portal);
-        self.answers().bind_complete();
-        Ok(())
-    }
-
-    fn statement_named(&self, name: &Bytes) -> Result<Arc<PreparedStatement>, Fault> {
+    pub(crate) fn statement_named(&self, name: &Bytes) -> Result<Arc<PreparedStatement>, Fault> {
         self.prepared.statements.get(name).cloned().ok_or_else(|| {
             let words = if name.is_empty() {
                 "unnamed prepared statement does not exist".to_owned()
@@ -251,7 +193,7 @@ impl<A: Api, S: AsyncRead + AsyncWrite + Unpin + Send> Session<A, S> {
     }
 
     /// What rows a statement would return; it is not run for that.
-    async fn shape_of(
+    pub(crate) async fn shape_of(
         &mut self,
         statement: &PreparedStatement,
     ) -> Result<Option<Arc<Shape>>, Fault> {
@@ -261,8 +203,8 @@ impl<A: Api, S: AsyncRead + AsyncWrite + Unpin + Send> Session<A, S> {
         }
         let Act::Run(run) = act else { return Ok(None) };
         let Rows::Some(wrap) = run.rows else { return Ok(None) };
-        if self.work.is_failed() {
-            return Err(aborted());
+        if let Some(fault) = self.work.refusal() {
+            return Err(fault);
         }
         let all = statements(&statement.sql, Backslashes::Literal);
         let Some(one) = all.first() else { return Ok(None) };
@@ -283,132 +225,6 @@ impl<A: Api, S: AsyncRead + AsyncWrite + Unpin + Send> Session<A, S> {
         let described = Runner { work, shapes, label }.describe(&order, wrap).await;
         described.map(Some).map_err(|failure| failure.fault)
     }
-
-    async fn describe_portal(&mut self, name: &Bytes) -> Result<(), Fault> {
-        let portal = self.prepared.portals.get(name).ok_or_else(|| no_portal(name))?;
-        let (statement, results) = (Arc::clone(&portal.statement), portal.results.clone());
-        let shape = match &portal.progress {
-            Progress::Rows { shape, .. } => Some(Arc::clone(shape)),
-            Progress::Tag(_) | Progress::Done => None,
-            Progress::Bound => self.shape_of(&statement).await?,
-        };
-        match shape {
-            Some(shape) => {
-                check(&results, &shape)?;
-                self.answers().row_description(&shape.describe(&results));
-            }
-            None => self.answers().no_data(),
-        }
-        Ok(())
-    }
-
-    async fn execute(&mut self, name: &Bytes, row_limit: u32) -> Result<(), Fault> {
-        let portal = self.prepared.portals.get(name).ok_or_else(|| no_portal(name))?;
-        if portal.statement.act.is_none() {
-            self.answers().empty_query_response();
-            return Ok(());
-        }
-        self.run_portal(name).await?;
-        let Self { prepared, connection, .. } = self;
-        // COMMIT and ROLLBACK close all portals, their own among them.
-        let Some(portal) = prepared.portals.get_mut(name) else { return Ok(()) };
-        match &mut portal.progress {
-            Progress::Rows { shape, rest, class } => {
-                check(&portal.results, shape)?;
-                let most = if row_limit == 0 { usize::MAX } else { row_limit as usize };
-                let mut given = 0;
-                while given < most
-                    && let Some(row) = rest.next()
-                {
-                    connection.answers.data_row(&encoded(&row, shape, &portal.results)?);
-                    given += 1;
-                }
-                if given == most {
-                    connection.answers.portal_suspended();
-                } else {
-                    connection.answers.command_complete(&act::tag(class, given as u64));
-                }
-            }
-            Progress::Tag(tag) => {
-                connection.answers.command_complete(tag);
-                portal.progress = Progress::Done;
-            }
-            Progress::Bound | Progress::Done => {
-                let name = String::from_utf8_lossy(name);
-                let words = format!("portal \"{name}\" cannot be run");
-                return Err(Fault::error(state::NOT_IN_PREREQUISITE_STATE.into(), words));
-            }
-        }
-        Ok(())
-    }
-
-    /// Runs a portal's statement if that has not been done.
-    async fn run_portal(&mut self, name: &Bytes) -> Result<(), Fault> {
-        let Some(portal) = self.prepared.portals.get_mut(name) else { return Err(no_portal(name)) };
-        if !matches!(portal.progress, Progress::Bound) {
-            return Ok(());
-        }
-        portal.progress = Progress::Done;
-        let statement = Arc::clone(&portal.statement);
-        let values = portal.values.clone();
-        let all = statements(&statement.sql, Backslashes::Literal);
-        let (Some(one), Some(act)) = (all.first(), &statement.act) else { return Ok(()) };
-        let wanted = Wanted::bare(one).with(&statement.types, &values);
-        let done = self.perform(&wanted, act).await?;
-        let progress = match done {
-            Done::Tag(tag) if act.ends_transaction() => {
-                self.answers().command_complete(&tag);
-                return Ok(());
-            }
-            Done::Tag(tag) => Progress::Tag(tag),
-            Done::Rows(table, class) => {
-                Progress::Rows { shape: table.shape, rest: table.rows.into_iter(), class }
-            }
-        };
-        if let Some(portal) = self.prepared.portals.get_mut(name) {
-            portal.progress = progress;
-        }
-        Ok(())
-    }
-}
-
-/// The text of a parameter's value.
-fn decoded(value: &Bytes, parameter: &ParameterType, format: Format) -> Result<String, Fault> {
-    if format == Format::Text {
-        let text = str::from_utf8(value).map_err(|_| not_utf8())?;
-        if text.contains('\0') {
-            return Err(not_utf8());
-        }
-        return Ok(text.to_owned());
-    }
-    let none = || {
-        let words =
-            format!("a parameter of type {} has no binary form over the Data API", parameter.sql);
-        Fault::unsupported(words).with_hint("send it as text")
-    };
-    let value_type = parameter.value_type.as_ref().ok_or_else(none)?;
-    let mut text = String::new();
-    value_type.to_text(value, &mut text).map_err(|error| {
-        Fault::error(state::INVALID_BINARY.into(), format!("incorrect binary data: {error}"))
-    })?;
-    Ok(text)
-}
-
-fn check(results: &Formats, shape: &Shape) -> Result<(), Fault> {
-    if results.fit(shape.columns.len()) {
-        return Ok(());
-    }
-    let words = format!(
-        "bind message has {} result formats but query has {} columns",
-        results.0.len(),
-        shape.columns.len()
-    );
-    Err(Fault::error(SqlState::PROTOCOL_VIOLATION, words))
-}
-
-fn no_portal(name: &Bytes) -> Fault {
-    let words = format!("portal \"{}\" does not exist", String::from_utf8_lossy(name));
-    Fault::error(SqlState::INVALID_CURSOR_NAME, words)
 }
 
 fn indescribable() -> Fault {

@@ -60,6 +60,13 @@ impl Fault {
         self
     }
 
+    /// After an error in a transaction.
+    pub(crate) fn aborted() -> Self {
+        let words =
+            "current transaction is aborted, commands ignored until end of transaction block";
+        Self::error(state::IN_FAILED_TRANSACTION.into(), words)
+    }
+
     /// What cannot be done over the Data API, or not yet.
     pub(crate) fn unsupported(message: impl Into<String>) -> Self {
         Self::error(SqlState::FEATURE_NOT_SUPPORTED, message)

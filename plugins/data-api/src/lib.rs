@@ -21,6 +21,7 @@ use crate::gateway::Gateway;
 
 mod act;
 mod api;
+mod canceller;
 pub mod cluster;
 pub mod config;
 mod connection;
@@ -39,6 +40,7 @@ mod order;
 mod pages;
 mod patience;
 mod perform;
+mod portal;
 mod refusal;
 mod report;
 mod returning;

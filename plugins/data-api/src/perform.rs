@@ -33,8 +33,8 @@ impl<A: Api, S: AsyncRead + AsyncWrite + Unpin + Send> Session<A, S> {
     /// Errors: what the application is told; a transaction around it has failed.
     pub(crate) async fn perform(&mut self, wanted: &Wanted<'_>, act: &Act) -> Result<Done, Fault> {
         let ends = matches!(act, Act::Commit { .. } | Act::Rollback { .. } | Act::RollbackTo);
-        if self.work.is_failed() && !ends {
-            return Err(aborted());
+        if !ends && let Some(fault) = self.work.refusal() {
+            return Err(fault);
         }
         let tag = |tag: &str| Ok(Done::Tag(tag.to_owned()));
         let done = match act {
@@ -338,13 +338,6 @@ fn binary(text: &str, column: &ColumnShape) -> Result<Bytes, Fault> {
     let mut out = BytesMut::new();
     value_type.to_binary(text, &mut out).map_err(|error| none().with_detail(error.to_string()))?;
     Ok(out.freeze())
-}
-
-pub(crate) fn aborted() -> Fault {
-    Fault::error(
-        state::IN_FAILED_TRANSACTION.into(),
-        "current transaction is aborted, commands ignored until end of transaction block",
-    )
 }
 
 fn no_transaction(command: &str) -> Fault {

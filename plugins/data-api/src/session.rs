@@ -124,17 +124,15 @@ impl<A: Api, S: AsyncRead + AsyncWrite + Unpin + Send> Session<A, S> {
         }
     }
 
-    /// The application has thought too long.
+    /// The application has thought too long. PostgreSQL ends the session; here it may go on with a new transaction.
     async fn give_up(&mut self) {
         tracing::debug!("a transaction was idle for too long and is rolled back");
-        self.work.expire().await;
-        // PostgreSQL ends the session; here the application may go on with a new transaction.
         let fault = Fault::error(
             state::IDLE_IN_TRANSACTION.into(),
             "the transaction was idle for too long and is rolled back",
         );
         let hint = "commit earlier, or set idle_in_transaction for this transport";
-        self.answers().warning(&fault.with_hint(hint));
+        self.work.expire(fault.with_hint(hint)).await;
     }
 
     /// An error that the statements have no part in.
@@ -170,68 +168,4 @@ const KEEP_ALIVE: Duration = Duration::from_secs(100);
 const LARGEST_BATCH: usize = 16 * 1024 * 1024;
 
 #[cfg(test)]
-mod tests {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
-
-    use super::*;
-    use crate::fake::Fake;
-
-    const IDLE_LIMIT: Duration = Duration::from_mins(10);
-
-    /// A session, served, and the application's end of it.
-    fn served(api: Arc<Fake>) -> DuplexStream {
-        let (near, far) = duplex(64 * 1024);
-        let session = Session {
-            connection: Connection::new(far),
-            work: Work::new(api, Duration::from_secs(1)),
-            shapes: Shapes::new(Arc::default()),
-            prepared: Prepared::default(),
-            settings: Settings::default(),
-            facts: Arc::default(),
-            interruption: Arc::default(),
-            idle_limit: IDLE_LIMIT,
-            label: String::new(),
-            skipping: false,
-        };
-        tokio::spawn(session.serve());
-        near
-    }
-
-    async fn query(near: &mut DuplexStream, sql: &str) -> Vec<u8> {
-        let length = u32::try_from(sql.len() + 5).unwrap();
-        near.write_all(&[b"Q", &length.to_be_bytes()[..], sql.as_bytes(), b"\0"].concat())
-            .await
-            .unwrap();
-        let mut answer = Vec::new();
-        while !answer.ends_with(b"I") && !answer.ends_with(b"T") && !answer.ends_with(b"E")
-            || !answer.windows(5).any(|bytes| bytes == b"Z\0\0\0\x05")
-        {
-            answer.push(near.read_u8().await.unwrap());
-        }
-        answer
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_transaction_is_kept_alive_while_the_application_thinks_and_not_for_ever() {
-        let fake = Fake::answering([]);
-        let mut near = served(Arc::clone(&fake));
-        query(&mut near, "BEGIN; INSERT INTO t VALUES (1)").await;
-        tokio::time::sleep(Duration::from_mins(9)).await;
-        let alive = fake.calls().iter().filter(|call| *call == "t1: SELECT 1").count();
-        assert_eq!(alive, 5, "{:?}", fake.calls());
-        tokio::time::sleep(Duration::from_mins(2)).await;
-        assert_eq!(fake.calls().last().unwrap(), "rollback t1");
-        let answer = query(&mut near, "COMMIT").await;
-        let answer = String::from_utf8_lossy(&answer).into_owned();
-        assert!(answer.contains("25P03") && answer.contains("ROLLBACK"), "{answer}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_application_that_sends_no_protocol_is_told_so_and_left() {
-        let mut near = served(Fake::answering([]));
-        near.write_all(b"B\0\0\0\x05x").await.unwrap();
-        let mut answer = Vec::new();
-        near.read_to_end(&mut answer).await.unwrap();
-        assert!(String::from_utf8_lossy(&answer).contains("08P01"));
-    }
-}
+mod tests;

@@ -11,6 +11,7 @@ use pgferry_pg::message::TransactionStatus;
 use tokio::time::Instant;
 
 use crate::api::{Api, Call, Outcome, Parameter, TransactionId};
+use crate::canceller::Canceller;
 use crate::failure::{Effect, Failure};
 use crate::fault::{Fault, state};
 use crate::patience::{Access, Patient};
@@ -40,31 +41,9 @@ struct Open {
     last_call: Instant,
     /// The service has ended it: nothing goes back to a savepoint.
     gone: bool,
+    /// It was lost while the application was silent, which has not been told yet.
+    untold: Option<Fault>,
 }
-
-/// Asks the database to cancel a statement, in a call of its own.
-pub(crate) struct Canceller<A> {
-    api: Arc<A>,
-}
-
-impl<A: Api> Canceller<A> {
-    /// Cancels the statement that begins with this comment, if one runs. It ends with PostgreSQL's own error.
-    ///
-    /// Cancel safety: it may have been cancelled.
-    pub(crate) async fn cancel(&self, label: &str) {
-        let call = Call {
-            sql: CANCEL.to_owned(),
-            parameters: vec![("label".to_owned(), Parameter::Text(label.to_owned()))],
-            ..Call::default()
-        };
-        if let Err(failure) = self.api.execute(call).await {
-            tracing::debug!(reason = %failure.fault.message, "a statement could not be cancelled");
-        }
-    }
-}
-
-const CANCEL: &str = "SELECT pg_catalog.pg_cancel_backend(pid) FROM pg_catalog.pg_stat_activity \
-    WHERE pg_catalog.starts_with(query, :label) AND state = 'active' AND pid <> pg_catalog.pg_backend_pid()";
 
 /// Who has begun a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,7 +123,8 @@ impl<A: Api> Work<A> {
 
     /// The application has left the transaction alone for too long: what it did is undone, and it is told when
     /// it comes back.
-    pub(crate) async fn expire(&mut self) {
+    pub(crate) async fn expire(&mut self, fault: Fault) {
+        let was_open = matches!(self.block, Block::Open(_));
         match std::mem::replace(&mut self.block, Block::None) {
             Block::Open(mut open) | Block::Failed(mut open) => {
                 self.undo(&mut open).await;
@@ -152,10 +132,22 @@ impl<A: Api> Work<A> {
             }
             Block::None => {}
         }
+        if was_open {
+            self.tell_later(fault);
+        }
     }
 
-    pub(crate) fn is_failed(&self) -> bool {
-        matches!(self.block, Block::Failed(_))
+    fn tell_later(&mut self, fault: Fault) {
+        if let Block::Failed(open) = &mut self.block {
+            open.untold = Some(fault);
+        }
+    }
+
+    /// Why a statement cannot be run now. None: it can, for the transaction has not failed. If it was lost while the
+    /// application was silent, this is told once.
+    pub(crate) fn refusal(&mut self) -> Option<Fault> {
+        let Block::Failed(open) = &mut self.block else { return None };
+        Some(open.untold.take().unwrap_or_else(Fault::aborted))
     }
 
     /// How long the service's transaction has had no call. None without one.
@@ -178,7 +170,8 @@ impl<A: Api> Work<A> {
             }
             Block::None => {
                 let last_call = Instant::now();
-                self.block = Block::Open(Open { id: None, scope, modes, last_call, gone: false });
+                let open = Open { id: None, scope, modes, last_call, gone: false, untold: None };
+                self.block = Block::Open(open);
                 true
             }
             _ => false,
@@ -255,13 +248,13 @@ impl<A: Api> Work<A> {
     ///
     /// Errors: PostgreSQL's, if there is none of that name.
     pub(crate) async fn rollback_to(&mut self, sql: String) -> Result<(), Failure> {
-        if let Block::Failed(open) = &self.block
+        if let Block::Failed(open) = &mut self.block
             && (open.gone || open.id.is_none())
         {
-            let fault = Fault::error(
-                state::NO_SAVEPOINT.into(),
-                "the savepoint went with its transaction, which was rolled back",
-            );
+            let fault = open.untold.take().unwrap_or_else(|| {
+                let words = "the savepoint went with its transaction, which was rolled back";
+                Fault::error(state::NO_SAVEPOINT.into(), words)
+            });
             return Err(Failure::new(Effect::Refused, fault));
         }
         let back = self.within(Call::new(sql), Access::Writes).await;
@@ -278,19 +271,25 @@ impl<A: Api> Work<A> {
 
     /// Commits; a failed transaction is rolled back.
     ///
-    /// Errors: it is not committed, or nobody knows.
+    /// Errors: it is not committed, or nobody knows; or it was lost, and the application did not know that.
     pub(crate) async fn commit(&mut self) -> Result<Ended, Failure> {
         match std::mem::replace(&mut self.block, Block::None) {
             Block::None => Ok(Ended::None),
             Block::Failed(mut open) => {
                 self.undo(&mut open).await;
-                Ok(Ended::RolledBack)
-            }
-            Block::Open(open) => {
-                if let Some(id) = &open.id {
-                    self.calls.commit(id).await?;
+                match open.untold {
+                    Some(fault) => Err(Failure::new(Effect::TransactionGone, fault)),
+                    None => Ok(Ended::RolledBack),
                 }
-                Ok(Ended::Committed)
+            }
+            Block::Open(mut open) => {
+                let Some(id) = &open.id else { return Ok(Ended::Committed) };
+                let committed = self.calls.commit(id).await;
+                // It would hold its locks until the service ends it.
+                if let Err(Failure { effect: Effect::NotYet | Effect::Never, .. }) = committed {
+                    self.undo(&mut open).await;
+                }
+                committed.map(|()| Ended::Committed)
             }
         }
     }
@@ -309,8 +308,11 @@ impl<A: Api> Work<A> {
     /// Keeps the service's transaction alive while the application thinks.
     pub(crate) async fn keep_alive(&mut self) {
         let asked = self.within(Call::new("SELECT 1"), Access::Reads).await;
-        if let Err(Failure { effect: Effect::TransactionGone, .. }) = asked {
+        if let Err(Failure { effect: Effect::TransactionGone, fault }) = asked
+            && matches!(self.block, Block::Open(_))
+        {
             self.fail(Effect::TransactionGone).await;
+            self.tell_later(fault);
         }
     }
 
@@ -318,11 +320,7 @@ impl<A: Api> Work<A> {
     async fn id(&mut self) -> Result<Option<TransactionId>, Failure> {
         let (Block::Open(open) | Block::Failed(open)) = &self.block else { return Ok(None) };
         if open.gone {
-            let fault = Fault::error(
-                state::IN_FAILED_TRANSACTION.into(),
-                "current transaction is aborted, commands ignored until end of transaction block",
-            );
-            return Err(Failure::new(Effect::TransactionGone, fault));
+            return Err(Failure::new(Effect::TransactionGone, Fault::aborted()));
         }
         if let Some(id) = &open.id {
             return Ok(Some(id.clone()));
@@ -380,105 +378,4 @@ impl<A: Api> Work<A> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fake::{Fake, failing};
-
-    fn work(fake: &Arc<Fake>) -> Work<Fake> {
-        Work::new(Arc::clone(fake), Duration::from_secs(1))
-    }
-
-    fn write(sql: &str) -> (Call, Access) {
-        (Call::new(sql), Access::Writes)
-    }
-
-    async fn run(work: &mut Work<Fake>, sql: &str) -> Result<Outcome, Failure> {
-        let (call, access) = write(sql);
-        work.call(call, access).await
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_transaction_without_statements_costs_no_call() {
-        let fake = Fake::answering([]);
-        let mut work = work(&fake);
-        assert!(work.begin(Scope::Explicit, ""));
-        assert_eq!(work.status(), TransactionStatus::InTransaction);
-        assert_eq!(work.commit().await.unwrap(), Ended::Committed);
-        assert_eq!(work.status(), TransactionStatus::Idle);
-        assert!(fake.calls().is_empty());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_modes_are_set_before_the_first_statement() {
-        let fake = Fake::answering([]);
-        let mut work = work(&fake);
-        work.begin(Scope::Explicit, " ISOLATION LEVEL SERIALIZABLE");
-        run(&mut work, "insert").await.unwrap();
-        work.commit().await.unwrap();
-        assert_eq!(
-            fake.calls(),
-            [
-                "begin",
-                "t1: SET TRANSACTION ISOLATION LEVEL SERIALIZABLE",
-                "t1: insert",
-                "commit t1"
-            ]
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_failed_transaction_is_not_committed() {
-        let fake = Fake::answering([Ok(Outcome::default()), failing(Effect::Refused)]);
-        let mut work = work(&fake);
-        work.begin(Scope::Explicit, "");
-        run(&mut work, "insert").await.unwrap_err();
-        assert_eq!(work.status(), TransactionStatus::Failed);
-        assert_eq!(work.commit().await.unwrap(), Ended::RolledBack);
-        assert_eq!(fake.calls(), ["begin", "t1: insert", "rollback t1"]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_savepoint_mends_a_failed_transaction() {
-        let fake = Fake::answering([Ok(Outcome::default()), failing(Effect::Refused)]);
-        let mut work = work(&fake);
-        work.begin(Scope::Explicit, "");
-        run(&mut work, "insert").await.unwrap_err();
-        work.rollback_to("rollback to s".to_owned()).await.unwrap();
-        assert_eq!(work.status(), TransactionStatus::InTransaction);
-        assert_eq!(work.commit().await.unwrap(), Ended::Committed);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_transaction_that_the_service_ended_never_goes_on_without_one() {
-        let fake = Fake::answering([Ok(Outcome::default()), failing(Effect::TransactionGone)]);
-        let mut work = work(&fake);
-        work.begin(Scope::Explicit, "");
-        run(&mut work, "insert").await.unwrap_err();
-        run(&mut work, "insert").await.unwrap_err();
-        work.rollback_to("rollback to s".to_owned()).await.unwrap_err();
-        assert_eq!(work.commit().await.unwrap(), Ended::RolledBack);
-        assert_eq!(fake.calls(), ["begin", "t1: insert"]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_lost_answer_in_a_transaction_undoes_all_of_it() {
-        let fake = Fake::answering([Ok(Outcome::default()), failing(Effect::Unknown)]);
-        let mut work = work(&fake);
-        work.begin(Scope::Explicit, "");
-        run(&mut work, "insert").await.unwrap_err();
-        assert_eq!(work.status(), TransactionStatus::Failed);
-        assert_eq!(fake.calls(), ["begin", "t1: insert", "rollback t1"]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_the_application_has_set_goes_with_every_statement() {
-        let fake = Fake::answering([]);
-        let mut work = work(&fake);
-        work.carry(&BTreeMap::from([("search_path".to_owned(), "shop".to_owned())]));
-        run(&mut work, "insert").await.unwrap();
-        assert_eq!(
-            fake.calls(),
-            ["begin", "t1: SELECT set_config(:n0, :v0, true)", "t1: insert", "commit t1"]
-        );
-    }
-}
+mod tests;
