@@ -75,10 +75,13 @@ impl<A: Api, S: AsyncRead + AsyncWrite + Unpin + Send> Session<A, S> {
                     self.batch(&mut batch, End::Sync).await?;
                     size = 0;
                 }
+                _ if self.skipping => {}
                 Message::Query(sql) => {
                     self.batch(&mut batch, End::Open).await?;
                     size = 0;
-                    self.query(&sql).await?;
+                    if !self.skipping {
+                        self.query(&sql).await?;
+                    }
                 }
                 Message::Flush => {
                     self.batch(&mut batch, End::Open).await?;
@@ -87,11 +90,11 @@ impl<A: Api, S: AsyncRead + AsyncWrite + Unpin + Send> Session<A, S> {
                 // What is left of a copy that was refused.
                 Message::Copy => {}
                 Message::FunctionCall => {
-                    let fault =
-                        Fault::unsupported("function calls by the protocol are not carried")
-                            .with_hint("call the function in a SELECT");
-                    self.refuse(&fault);
-                    self.ready().await?;
+                    self.batch(&mut batch, End::Open).await?;
+                    size = 0;
+                    if !self.skipping {
+                        self.function_call().await?;
+                    }
                 }
                 message => {
                     size += raw.body.len();
@@ -136,9 +139,15 @@ impl<A: Api, S: AsyncRead + AsyncWrite + Unpin + Send> Session<A, S> {
     }
 
     /// An error that the statements have no part in.
-    pub(crate) fn refuse(&mut self, fault: &Fault) {
-        self.work.fail_here();
+    pub(crate) async fn refuse(&mut self, fault: &Fault) {
         self.answers().error(fault);
+        self.end_failed().await;
+    }
+
+    async fn function_call(&mut self) -> Result<(), Error> {
+        let fault = Fault::unsupported("function calls by the protocol are not carried");
+        self.refuse(&fault.with_hint("call the function in a SELECT")).await;
+        self.ready().await
     }
 
     /// Ends a batch, or a query.

@@ -21,7 +21,7 @@ impl<A: Api, S: AsyncRead + AsyncWrite + Unpin + Send> Session<A, S> {
     pub(crate) async fn query(&mut self, sql: &Bytes) -> Result<(), Error> {
         match str::from_utf8(sql) {
             Ok(sql) => self.statements(sql).await?,
-            Err(_) => self.refuse(&not_utf8()),
+            Err(_) => self.refuse(&not_utf8()).await,
         }
         self.prepared.forget_unnamed();
         self.ready().await
