@@ -23,7 +23,7 @@ pub(crate) struct Key {
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     known: Mutex<HashMap<Key, (Instant, Arc<Shape>)>>,
-    parameters: Mutex<HashMap<Key, Arc<[ParameterType]>>>,
+    parameters: Mutex<HashMap<Key, (Instant, Arc<[ParameterType]>)>>,
 }
 
 /// What one session knows.
@@ -77,7 +77,8 @@ impl Shapes {
     /// The types of a statement's parameters; the key's own types are those the application said.
     pub(crate) fn parameters(&self, key: &Key) -> Option<Arc<[ParameterType]>> {
         let known = self.shared.parameters.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(key).filter(|_| !self.alone).cloned()
+        let (learnt, types) = known.get(key).filter(|_| !self.alone)?;
+        (learnt.elapsed() < VALID).then(|| Arc::clone(types))
     }
 
     pub(crate) fn learn_parameters(&mut self, key: Key, types: Arc<[ParameterType]>) {
@@ -88,7 +89,7 @@ impl Shapes {
         if known.len() >= MOST {
             known.clear();
         }
-        known.insert(key, types);
+        known.insert(key, (Instant::now(), types));
     }
 
     /// A statement changed tables or types, or one was not what it was thought to be.
@@ -126,9 +127,12 @@ mod tests {
         let mut one = Shapes::new(Arc::clone(&shared));
         let two = Shapes::new(shared);
         one.learn(key("select 1"), &Arc::default());
+        one.learn_parameters(key("select 1"), Arc::default());
         assert!(two.get(&key("select 1")).is_some());
+        assert!(two.parameters(&key("select 1")).is_some());
         tokio::time::advance(VALID).await;
         assert!(two.get(&key("select 1")).is_none());
+        assert!(two.parameters(&key("select 1")).is_none());
     }
 
     #[tokio::test(start_paused = true)]
