@@ -41,6 +41,8 @@ pub(crate) enum Act {
     /// `DEALLOCATE`; `None` for all.
     Deallocate(Option<String>),
     DiscardAll,
+    /// `UNLISTEN`: nobody has listened.
+    Unlisten,
     /// What cannot be done this way.
     Refused(Box<Fault>),
     Run(Run),
@@ -91,6 +93,7 @@ impl Act {
             Class::Setting(Setting::Show(Some(name))) => Self::Show(name.clone()),
             Class::Prepared(Prepared::Deallocate(name)) => Self::Deallocate(name.clone()),
             Class::Discard(Discard::All) => Self::DiscardAll,
+            Class::Notification(Notification::Unlisten(_)) => Self::Unlisten,
             _ => Self::Run(Run::of(statement, class)),
         }
     }
@@ -221,7 +224,7 @@ fn setting_value(name: &str, values: &[String]) -> String {
 fn refused(statement: &Statement<'_>, class: &Class) -> Option<Fault> {
     let no = |what: &str| Fault::unsupported(format!("{what} over the Data API"));
     Some(match class {
-        Class::Notification(Notification::Listen(_) | Notification::Unlisten(_)) => {
+        Class::Notification(Notification::Listen(_)) => {
             no("there are no notifications").with_hint(BY_PORT)
         }
         Class::Copy(copy) if copy.end == CopyEnd::Client => {

@@ -57,6 +57,7 @@ impl<A: Api, S: AsyncRead + AsyncWrite + Unpin + Send> Session<A, S> {
             Act::Modes(modes) => self.modes(modes).await,
             Act::Defaults(defaults) => self.defaults(defaults).await,
             Act::Deallocate(name) => self.deallocate(name.as_deref()),
+            Act::Unlisten => tag("UNLISTEN"),
             Act::DiscardAll => self.discard_all(),
             Act::Refused(fault) => Err((**fault).clone()),
             Act::Run(run) => self.run(wanted, run).await,
