@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use pgferry_sql::PositionMap;
+use pgferry_sql::{Class, PositionMap};
 use pgferry_values::record;
 
 use crate::act::{Rows, Run};
@@ -65,7 +65,7 @@ impl<A: Api> Runner<'_, A> {
     pub(crate) async fn run(&mut self, order: &Order) -> Result<Reply, Fault> {
         let done = match order.run.rows {
             Rows::None => self.change(order).await.map(Reply::Done),
-            Rows::Some(wrap) => self.table(order, wrap).await.map(Reply::Table),
+            Rows::Some(wrap) => self.table(order, wrap).await.map(|table| order.reply(table)),
         };
         if order.run.defines {
             self.shapes.forget();
@@ -292,6 +292,14 @@ impl Order {
     /// The service writes times in UTC, whatever the session's zone is.
     fn is_in_utc(&self) -> bool {
         !self.key.settings.iter().any(|(name, _)| name == "timezone")
+    }
+
+    /// A procedure without results returns no row rather than one without columns.
+    fn reply(&self, table: Table) -> Reply {
+        if self.run.class == Class::Call && table.shape.columns.is_empty() {
+            return Reply::Done(0);
+        }
+        Reply::Table(table)
     }
 
     /// Whether it can be run again, by pages.
