@@ -107,7 +107,7 @@ impl<A: Api, S: AsyncRead + AsyncWrite + Unpin + Send> Session<A, S> {
             Message::Describe(Subject::Portal, name) => {
                 let next = rest.front();
                 let runs = matches!(next, Some(Message::Execute { portal, .. }) if *portal == name);
-                if runs {
+                if runs && !self.ends_transaction(&name) {
                     self.begin_if_several(rest, end, 1);
                     self.run_portal(&name).await?;
                 }
@@ -129,10 +129,12 @@ impl<A: Api, S: AsyncRead + AsyncWrite + Unpin + Send> Session<A, S> {
         }
     }
 
-    /// Several statements up to a Sync are one transaction. `own` of the rest belong to this statement.
+    /// What comes up to a Sync is one transaction: an error in what follows undoes this statement, too. `own` of the
+    /// rest belong to it.
     fn begin_if_several(&mut self, rest: &VecDeque<Message>, end: End, own: usize) {
-        let executes = rest.iter().filter(|message| matches!(message, Message::Execute { .. }));
-        if self.work.is_none() && (end == End::Open || executes.count() > own) {
+        let mut others = rest.iter().skip(own);
+        let more = others.any(|message| !matches!(message, Message::Close(..)));
+        if self.work.is_none() && (end == End::Open || more) {
             self.work.begin(Scope::Implicit, "");
         }
     }

@@ -105,9 +105,11 @@ impl<A: Api, S: AsyncRead + AsyncWrite + Unpin + Send> Session<A, S> {
             self.answers().empty_query_response();
             return Ok(());
         }
+        if self.ends_transaction(name) {
+            return self.execute_end(name).await;
+        }
         self.run_portal(name).await?;
         let Self { prepared, connection, .. } = self;
-        // COMMIT and ROLLBACK close all portals, their own among them.
         let Some(portal) = prepared.portals.get_mut(name) else { return Ok(()) };
         match &mut portal.progress {
             Progress::Rows { shape, rest, class } => {
@@ -139,6 +141,24 @@ impl<A: Api, S: AsyncRead + AsyncWrite + Unpin + Send> Session<A, S> {
         Ok(())
     }
 
+    /// Whether a portal's statement is COMMIT or ROLLBACK, which close all portals, their own among them.
+    pub(crate) fn ends_transaction(&self, name: &Bytes) -> bool {
+        let portal = self.prepared.portals.get(name);
+        portal
+            .is_some_and(|portal| portal.statement.act.as_ref().is_some_and(Act::ends_transaction))
+    }
+
+    /// Runs COMMIT or ROLLBACK, whose portal does not outlive it.
+    async fn execute_end(&mut self, name: &Bytes) -> Result<(), Fault> {
+        let Some(portal) = self.prepared.portals.remove(name) else { return Err(no_portal(name)) };
+        let all = statements(&portal.statement.sql, Backslashes::Literal);
+        let (Some(one), Some(act)) = (all.first(), &portal.statement.act) else { return Ok(()) };
+        if let Done::Tag(tag) = self.perform(&Wanted::bare(one), act).await? {
+            self.answers().command_complete(&tag);
+        }
+        Ok(())
+    }
+
     /// Runs a portal's statement if that has not been done.
     pub(crate) async fn run_portal(&mut self, name: &Bytes) -> Result<(), Fault> {
         let Some(portal) = self.prepared.portals.get_mut(name) else { return Err(no_portal(name)) };
@@ -153,10 +173,6 @@ impl<A: Api, S: AsyncRead + AsyncWrite + Unpin + Send> Session<A, S> {
         let wanted = Wanted::bare(one).with(&statement.types, &values);
         let done = self.perform(&wanted, act).await?;
         let progress = match done {
-            Done::Tag(tag) if act.ends_transaction() => {
-                self.answers().command_complete(&tag);
-                return Ok(());
-            }
             Done::Tag(tag) => Progress::Tag(tag),
             Done::Rows(table, class) => {
                 Progress::Rows { shape: table.shape, rest: table.rows.into_iter(), class }

@@ -112,3 +112,60 @@ async fn a_pipeline_whose_transaction_was_lost_does_not_end_as_if_it_were_commit
     assert!(answer.contains("it failed"), "{answer}");
     assert!(!fake.calls().contains(&"commit t1".to_owned()), "{:?}", fake.calls());
 }
+
+/// The same with a Describe of the portal before the Execute.
+fn described(sql: &str) -> Vec<u8> {
+    let parse = [b"\0", sql.as_bytes(), b"\0\0\0"].concat();
+    let describe = message(b'D', b"P\0");
+    [message(b'P', &parse), message(b'B', &[0; 8]), describe, message(b'E', &[0; 5])].concat()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_transaction_is_described_before_it_comes_and_told_once() {
+    let fake = Fake::answering([]);
+    let mut near = served(Arc::clone(&fake));
+    query(&mut near, "BEGIN; INSERT INTO t VALUES (1); SAVEPOINT s").await;
+    for (sql, tag, status) in [("ROLLBACK TO s", "ROLLBACK", 'T'), ("COMMIT", "COMMIT", 'I')] {
+        let answer = answered(&mut near, &[described(sql), message(b'S', b"")].concat()).await;
+        let no_data_then_tag =
+            format!("n\0\0\0\u{4}C\0\0\0{}{tag}\0Z", char::from(5 + tag.len() as u8));
+        assert!(answer.contains(&no_data_then_tag) && answer.ends_with(status), "{answer:?}");
+    }
+    assert_eq!(fake.calls().last().unwrap(), "commit t1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_after_a_statement_of_a_pipeline_undoes_it() {
+    let fake = Fake::answering([]);
+    let mut near = served(Arc::clone(&fake));
+    let nothing = message(b'D', b"Snothing\0");
+    let sent = [executed("INSERT INTO t VALUES (1)"), nothing, message(b'S', b"")].concat();
+    let answer = answered(&mut near, &sent).await;
+    assert!(answer.contains("26000"), "{answer:?}");
+    assert_eq!(fake.calls(), ["begin", "t1: INSERT INTO t VALUES (1)", "rollback t1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_but_sync_is_heard_after_an_error() {
+    let fake = Fake::answering([]);
+    let mut near = served(Arc::clone(&fake));
+    let wrong = [message(b'D', b"Snothing\0"), message(b'H', b"")].concat();
+    let others = [message(b'Q', b"INSERT INTO t VALUES (1)\0"), message(b'F', b"")].concat();
+    let answer = answered(&mut near, &[wrong, others, message(b'S', b"")].concat()).await;
+    assert_eq!(answer.matches("SERROR").count(), 1, "{answer:?}");
+    assert!(fake.calls().is_empty(), "{:?}", fake.calls());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_procedure_without_results_and_unlisten_are_answered_by_their_tags() {
+    let fake = Fake::answering([]);
+    let mut near = served(Arc::clone(&fake));
+    for (sql, tag) in [("UNLISTEN *", "UNLISTEN"), ("CALL p()", "CALL")] {
+        let answer = query(&mut near, sql).await;
+        assert!(
+            answer.starts_with(b"C") && String::from_utf8_lossy(&answer).contains(tag),
+            "{sql}"
+        );
+    }
+    assert_eq!(fake.calls(), ["CALL p()"]);
+}
