@@ -19,11 +19,14 @@ pub(crate) struct Key {
     pub(crate) settings: Vec<(String, String)>,
 }
 
+/// With the time when it was learnt.
+type Learnt<T> = HashMap<Key, (Instant, Arc<T>)>;
+
 /// What a database's sessions have learnt together.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
-    known: Mutex<HashMap<Key, (Instant, Arc<Shape>)>>,
-    parameters: Mutex<HashMap<Key, (Instant, Arc<[ParameterType]>)>>,
+    known: Mutex<Learnt<Shape>>,
+    parameters: Mutex<Learnt<[ParameterType]>>,
 }
 
 /// What one session knows.

@@ -127,8 +127,10 @@ async fn the_end_of_a_transaction_is_described_before_it_comes_and_told_once() {
     query(&mut near, "BEGIN; INSERT INTO t VALUES (1); SAVEPOINT s").await;
     for (sql, tag, status) in [("ROLLBACK TO s", "ROLLBACK", 'T'), ("COMMIT", "COMMIT", 'I')] {
         let answer = answered(&mut near, &[described(sql), message(b'S', b"")].concat()).await;
-        let no_data_then_tag =
-            format!("n\0\0\0\u{4}C\0\0\0{}{tag}\0Z", char::from(5 + tag.len() as u8));
+        let no_data_then_tag = format!(
+            "n\0\0\0\u{4}C\0\0\0{}{tag}\0Z",
+            char::from(5 + u8::try_from(tag.len()).unwrap())
+        );
         assert!(answer.contains(&no_data_then_tag) && answer.ends_with(status), "{answer:?}");
     }
     assert_eq!(fake.calls().last().unwrap(), "commit t1");
