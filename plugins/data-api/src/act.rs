@@ -170,6 +170,12 @@ impl Run {
         matches!(self.class, Class::CreateAs(_) | Class::Utility(_))
     }
 
+    /// Whether it is committed only after its rows are understood: what they look like is learnt from them, and the
+    /// change must not stay if they cannot be handed out. A procedure may commit by itself, and has to be let to.
+    pub(crate) fn needs_transaction(&self) -> bool {
+        self.rows != Rows::None && self.access == Access::Writes && self.class != Class::Call
+    }
+
     pub(crate) const fn show() -> Self {
         let class = Class::Setting(Setting::Show(None));
         Self { class, rows: Rows::Some(Wrap::None), access: Access::Reads, defines: false }

@@ -60,7 +60,12 @@ impl<A: Api, S: AsyncRead + AsyncWrite + Unpin + Send> Session<A, S> {
             Act::Unlisten => tag("UNLISTEN"),
             Act::DiscardAll => self.discard_all(),
             Act::Refused(fault) => Err((**fault).clone()),
-            Act::Run(run) => self.run(wanted, run).await,
+            Act::Run(run) => {
+                if run.needs_transaction() && self.work.is_none() {
+                    self.work.begin(Scope::Implicit, "");
+                }
+                self.run(wanted, run).await
+            }
         };
         if done.is_err() {
             self.work.fail_here();

@@ -140,3 +140,16 @@ async fn a_paused_cluster_is_waited_for() {
     let client = world.connect().await;
     client.simple_query("SELECT 1").await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_whose_rows_cannot_be_handed_out_is_not_committed() {
+    table("da_unread").await;
+    let world = World::new();
+    let client = world.connect().await;
+    let insert =
+        "WITH new AS (INSERT INTO da_unread VALUES (1, '1 day') RETURNING at) SELECT at FROM new";
+    client.simple_query(insert).await.unwrap_err();
+    assert_eq!(count("da_unread").await, 0);
+    client.batch_execute("INSERT INTO da_unread VALUES (1)").await.unwrap();
+    assert_eq!(count("da_unread").await, 1);
+}
