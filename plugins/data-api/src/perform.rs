@@ -60,12 +60,7 @@ impl<A: Api, S: AsyncRead + AsyncWrite + Unpin + Send> Session<A, S> {
             Act::Unlisten => tag("UNLISTEN"),
             Act::DiscardAll => self.discard_all(),
             Act::Refused(fault) => Err((**fault).clone()),
-            Act::Run(run) => {
-                if run.needs_transaction() && self.work.is_none() {
-                    self.work.begin(Scope::Implicit, "");
-                }
-                self.run(wanted, run).await
-            }
+            Act::Run(run) => self.run(wanted, run).await,
         };
         if done.is_err() {
             self.work.fail_here();
@@ -75,6 +70,9 @@ impl<A: Api, S: AsyncRead + AsyncWrite + Unpin + Send> Session<A, S> {
 
     async fn run(&mut self, wanted: &Wanted<'_>, run: &Run) -> Result<Done, Fault> {
         let order = order::of(wanted, run, &self.settings)?;
+        if run.needs_transaction() && self.work.is_none() {
+            self.work.begin(Scope::Implicit, "");
+        }
         match self.order(&order).await? {
             Reply::Done(rows) => Ok(Done::Tag(act::tag(&run.class, rows))),
             Reply::Table(table) => Ok(Done::Rows(table, run.class.clone())),
