@@ -206,9 +206,11 @@ fn a_dump_in_either_format_restores_to_the_same_database() {
 #[test]
 fn pg_recvlogical_creates_a_slot_streams_changes_and_drops_it() {
     let stage = Stage::get();
+    // A slot hears of everything in its database, and other tests write a lot into theirs.
+    stage.world.postgres.query("create database streams owner app_scram").unwrap();
     let recvlogical = |more: &[&str]| {
         let mut tool = stage.tool("replication", "pg_recvlogical");
-        tool.args(["-d", "app", "--slot", "tool_slot"]).args(more);
+        tool.args(["-d", "streams", "--slot", "tool_slot"]).args(more);
         tool
     };
     succeed(&recvlogical(&["--create-slot", "-P", "test_decoding"]));
@@ -216,9 +218,9 @@ fn pg_recvlogical_creates_a_slot_streams_changes_and_drops_it() {
     streaming.args(["-o", "include-xids=0", "-o", "skip-empty-xacts=1"]);
     let (mut process, log) = Process::run(&streaming, Grace::Kill).unwrap();
     let sql = "create table streamed (a int); insert into streamed values (4711)";
-    succeed(stage.psql().args(["-c", sql]));
+    succeed(stage.psql().args(["-d", "streams", "-c", sql]));
     log.wait_for("table public.streamed: INSERT: a[integer]:4711", PATIENCE).unwrap();
-    succeed(stage.psql().args(["-c", "update streamed set a = 4712"]));
+    succeed(stage.psql().args(["-d", "streams", "-c", "update streamed set a = 4712"]));
     log.wait_for("table public.streamed: UPDATE: a[integer]:4712", PATIENCE).unwrap();
     process.signal(Signal::INT).unwrap();
     assert_eq!(process.wait(PATIENCE).unwrap(), Some(0), "{}", log.text());
