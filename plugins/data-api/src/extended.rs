@@ -20,8 +20,8 @@ use crate::run::Runner;
 use crate::session::{End, Session};
 use crate::shape::Shape;
 use crate::simple::not_utf8;
+use crate::transaction::Scope;
 use crate::wire::frontend::{Formats, Message, Parse, Subject};
-use crate::work::Scope;
 use crate::wrap::Wrap;
 
 /// What the application has prepared.

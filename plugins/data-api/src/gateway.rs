@@ -23,7 +23,7 @@ use crate::service::{Service, Way};
 use crate::session::Session;
 use crate::settings::Settings;
 use crate::shapes::{Shapes, Shared};
-use crate::work::Work;
+use crate::transaction::Transaction;
 
 /// One data-api transport.
 pub struct Gateway<P> {
@@ -152,7 +152,7 @@ impl<P: Program> Door<P> {
         facts.tell(&key, named.map_or("", |(_, value)| value), &mut connection.answers);
         let mut session = Session {
             connection,
-            work: Work::new(service, resume_wait),
+            work: Transaction::new(service, resume_wait),
             shapes: Shapes::new(Arc::clone(&database.shapes)),
             prepared: Prepared::default(),
             settings: Settings::default(),

@@ -16,7 +16,7 @@ use crate::patience::Access;
 use crate::session::Session;
 use crate::shape::catalogued;
 use crate::shapes::Key;
-use crate::work::Scope;
+use crate::transaction::Scope;
 
 impl<A: Api, S: AsyncRead + AsyncWrite + Unpin + Send> Session<A, S> {
     /// The types of the parameters: the application's where it says any, PostgreSQL's elsewhere.

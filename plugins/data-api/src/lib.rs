@@ -51,8 +51,8 @@ mod settings;
 mod shape;
 mod shapes;
 mod simple;
+mod transaction;
 mod wire;
-mod work;
 mod wrap;
 
 /// The clusters that one identity reaches over the Data API.

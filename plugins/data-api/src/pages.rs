@@ -4,7 +4,7 @@ use crate::api::{Api, Call, Field, Outcome};
 use crate::failure::{Effect, Failure};
 use crate::patience::Access;
 use crate::run::{Order, Runner, Table, changed, printed_rows, unwritable};
-use crate::work::Scope;
+use crate::transaction::Scope;
 use crate::wrap::{self, Wrap};
 
 impl<A: Api> Runner<'_, A> {

@@ -18,8 +18,8 @@ use crate::run::{Order, Reply, Runner, Table};
 use crate::session::Session;
 use crate::settings::{Kind, reported};
 use crate::shape::{ColumnShape, Shape};
+use crate::transaction::{Ended, Scope};
 use crate::wire::frontend::{Format, Formats};
-use crate::work::{Ended, Scope};
 
 /// What a statement gave.
 pub(crate) enum Done {

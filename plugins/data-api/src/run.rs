@@ -17,7 +17,7 @@ use crate::native;
 use crate::patience::Access;
 use crate::shape::Shape;
 use crate::shapes::{Key, Shapes};
-use crate::work::{Scope, Work};
+use crate::transaction::{Scope, Transaction};
 use crate::wrap::{self, Wrap, Wrapped};
 
 /// A statement with the values of its parameters, ready for the service.
@@ -50,7 +50,7 @@ pub(crate) type Row = Vec<Option<String>>;
 
 /// Runs statements of one session.
 pub(crate) struct Runner<'a, A> {
-    pub(crate) work: &'a mut Work<A>,
+    pub(crate) work: &'a mut Transaction<A>,
     pub(crate) shapes: &'a mut Shapes,
     /// A comment that goes before every statement.
     pub(crate) label: &'a str,

@@ -21,13 +21,13 @@ use crate::greeting::Facts;
 use crate::interruption::Interruption;
 use crate::settings::Settings;
 use crate::shapes::Shapes;
+use crate::transaction::Transaction;
 use crate::wire::frontend::Message;
-use crate::work::Work;
 
 /// A session.
 pub(crate) struct Session<A, S> {
     pub(crate) connection: Connection<S>,
-    pub(crate) work: Work<A>,
+    pub(crate) work: Transaction<A>,
     pub(crate) shapes: Shapes,
     pub(crate) prepared: Prepared,
     pub(crate) settings: Settings,

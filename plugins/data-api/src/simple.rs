@@ -11,8 +11,8 @@ use crate::fault::{Fault, state};
 use crate::order::Wanted;
 use crate::perform::{Done, encoded};
 use crate::session::Session;
+use crate::transaction::Scope;
 use crate::wire::frontend::Formats;
-use crate::work::Scope;
 
 impl<A: Api, S: AsyncRead + AsyncWrite + Unpin + Send> Session<A, S> {
     /// Runs a query, to its `ReadyForQuery`.

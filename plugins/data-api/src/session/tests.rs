@@ -11,7 +11,7 @@ fn served(api: Arc<Fake>) -> DuplexStream {
     let (near, far) = duplex(64 * 1024);
     let session = Session {
         connection: Connection::new(far),
-        work: Work::new(api, Duration::from_secs(1)),
+        work: Transaction::new(api, Duration::from_secs(1)),
         shapes: Shapes::new(Arc::default()),
         prepared: Prepared::default(),
         settings: Settings::default(),

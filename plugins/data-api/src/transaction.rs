@@ -17,7 +17,7 @@ use crate::fault::{Fault, state};
 use crate::patience::{Access, Patient};
 
 /// The session's transaction, and the calls that are made in it.
-pub(crate) struct Work<A> {
+pub(crate) struct Transaction<A> {
     calls: Patient<A>,
     block: Block,
     /// What the application has set for the session, which the service's sessions do not keep.
@@ -63,7 +63,7 @@ pub(crate) enum Ended {
     None,
 }
 
-impl<A: Api> Work<A> {
+impl<A: Api> Transaction<A> {
     pub(crate) fn new(api: Arc<A>, resume_wait: Duration) -> Self {
         let calls = Patient::new(api, resume_wait);
         Self { calls, block: Block::None, settings: BTreeMap::new() }

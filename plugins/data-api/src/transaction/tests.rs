@@ -1,15 +1,15 @@
 use super::*;
 use crate::fake::{Fake, failing};
 
-fn work(fake: &Arc<Fake>) -> Work<Fake> {
-    Work::new(Arc::clone(fake), Duration::from_secs(1))
+fn work(fake: &Arc<Fake>) -> Transaction<Fake> {
+    Transaction::new(Arc::clone(fake), Duration::from_secs(1))
 }
 
 fn write(sql: &str) -> (Call, Access) {
     (Call::new(sql), Access::Writes)
 }
 
-async fn run(work: &mut Work<Fake>, sql: &str) -> Result<Outcome, Failure> {
+async fn run(work: &mut Transaction<Fake>, sql: &str) -> Result<Outcome, Failure> {
     let (call, access) = write(sql);
     work.call(call, access).await
 }
