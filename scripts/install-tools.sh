@@ -23,8 +23,9 @@ main() {
         become_root
         install_quietly
     fi
-    "$(dirname "$0")/install-botocore.sh" >/dev/null
-    "$(dirname "$0")/install-pglast.sh" >/dev/null
+    for library in botocore pglast; do
+        "$(dirname "$0")/install-python-library.sh" $library >/dev/null
+    done
     echo "All tools are there."
 }
 

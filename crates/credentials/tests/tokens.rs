@@ -151,8 +151,10 @@ fn botocores() -> Vec<String> {
 
 /// Where it is; fetched if it is nowhere.
 fn botocore() -> PathBuf {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/install-botocore.sh");
-    let output = succeeded(Command::new("sh").arg(script).output().expect("sh starts"));
+    let script =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/install-python-library.sh");
+    let output =
+        succeeded(Command::new("sh").arg(script).arg("botocore").output().expect("sh starts"));
     String::from_utf8(output.stdout).expect("UTF-8").trim_end().into()
 }
 

@@ -80,8 +80,10 @@ fn span_of(text: &str) -> Range<usize> {
 
 /// Where it is; fetched if it is nowhere.
 fn pglast() -> PathBuf {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/install-pglast.sh");
-    let output = succeeded(Command::new("sh").arg(script).output().expect("sh starts"));
+    let script =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/install-python-library.sh");
+    let output =
+        succeeded(Command::new("sh").arg(script).arg("pglast").output().expect("sh starts"));
     String::from_utf8(output.stdout).expect("UTF-8").trim_end().into()
 }
 

@@ -10,8 +10,8 @@ use crate::client::Ferry;
 fn botocore_understands_every_answer() {
     let ferry = Ferry::start();
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let script = tests.join("../../scripts/install-botocore.sh");
-    let library = succeeded(Command::new("sh").arg(script));
+    let script = tests.join("../../scripts/install-python-library.sh");
+    let library = succeeded(Command::new("sh").arg(script).arg("botocore"));
     let mut python = Command::new("python3");
     python.arg(tests.join("tests/data_api/sdk.py")).env_clear();
     python.env("PATH", std::env::var_os("PATH").unwrap_or_default());
