@@ -83,13 +83,6 @@ impl Stage {
     }
 }
 
-fn assert_serves(pgferry: &Pgferry) -> Wire {
-    let mut wire = Wire::open(pgferry.port("db"))
-        .unwrap_or_else(|fault| panic!("no session: {fault:?}\n{}", pgferry.log().text()));
-    assert_eq!(wire.query("select 42"), Ok(vec!["42".to_owned()]));
-    wire
-}
-
 #[test]
 fn a_bastion_without_an_open_port_or_a_key_of_ones_own_is_reached() {
     let stage = Stage::new();
@@ -100,8 +93,8 @@ fn a_bastion_without_an_open_port_or_a_key_of_ones_own_is_reached() {
          document = \"AWS-StartSSHSession\"\n"
     );
     let pgferry = stage.run(&(bastion + &node));
-    let _one = assert_serves(&pgferry);
-    let _two = assert_serves(&pgferry);
+    let _one = Wire::serving(&pgferry, "db");
+    let _two = Wire::serving(&pgferry, "db");
     assert_eq!(stage.aws.count(PUSH), 1);
     assert_eq!(stage.aws.count("ssm:StartSession"), 1);
     assert_eq!(stage.aws.session_manager().breaches(), []);
@@ -114,11 +107,11 @@ fn a_bastion_without_an_open_port_or_a_key_of_ones_own_is_reached() {
 fn every_login_has_a_key_of_its_own_because_the_instance_forgets_them() {
     let stage = Stage::new();
     let pgferry = stage.run(&stage.directly(NODE, stage.sshd.user()));
-    let mut first = assert_serves(&pgferry);
+    let mut first = Wire::serving(&pgferry, "db");
     let before = stage.keys();
     stage.aws.clock().advance(Duration::from_secs(61));
     assert_eq!(stage.keys(), Vec::<String>::new());
-    assert_serves(&pgferry);
+    Wire::serving(&pgferry, "db");
     assert_eq!(stage.aws.count(PUSH), 2);
     assert_ne!(stage.keys(), before);
     assert_eq!(first.query("select 1"), Ok(vec!["1".to_owned()]), "the first lives on");

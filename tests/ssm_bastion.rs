@@ -69,20 +69,13 @@ impl Stage {
     }
 }
 
-fn assert_serves(pgferry: &Pgferry) -> Wire {
-    let mut wire = Wire::open(pgferry.port("db"))
-        .unwrap_or_else(|fault| panic!("no session: {fault:?}\n{}", pgferry.log().text()));
-    assert_eq!(wire.query("select 42"), Ok(vec!["42".to_owned()]));
-    wire
-}
-
 #[test]
 fn all_sessions_share_one_ssm_session_to_the_bastions_ssh_server() {
     let stage = Stage::new();
     let port = stage.world.sshd.port();
     let pgferry = stage.run(&stage.ssh(port), SSH_SESSION);
-    let _first = assert_serves(&pgferry);
-    let mut second = assert_serves(&pgferry);
+    let _first = Wire::serving(&pgferry, "db");
+    let mut second = Wire::serving(&pgferry, "db");
     assert_eq!(second.query("select length(repeat('x', 200000))"), Ok(vec!["200000".to_owned()]));
     let sessions = stage.sessions.sessions();
     assert_eq!(sessions.len(), 1, "{sessions:?}");
@@ -95,7 +88,7 @@ fn all_sessions_share_one_ssm_session_to_the_bastions_ssh_server() {
 fn the_default_document_reaches_the_node_itself_by_its_own_name() {
     let stage = Stage::new();
     let pgferry = stage.run(&stage.ssh(stage.world.sshd.port()), "open_ahead = false");
-    assert_serves(&pgferry);
+    Wire::serving(&pgferry, "db");
     let session = &stage.sessions.sessions()[0];
     assert_eq!(session.document, "AWS-StartPortForwardingSessionToRemoteHost");
     assert_eq!(session.host.as_deref(), Some("localhost"));
@@ -106,7 +99,7 @@ fn the_default_document_reaches_the_node_itself_by_its_own_name() {
 fn sessions_do_not_notice_that_the_data_channel_beneath_their_bastion_was_cut() {
     let stage = Stage::new();
     let pgferry = stage.run(&stage.ssh(stage.world.sshd.port()), SSH_SESSION);
-    let mut wire = assert_serves(&pgferry);
+    let mut wire = Wire::serving(&pgferry, "db");
     let pid = wire.query("select pg_backend_pid()").expect("an answer");
     stage.sessions.close_websockets(1000, "Bye");
     assert_eq!(wire.query("select pg_backend_pid()"), Ok(pid.clone()));
@@ -119,14 +112,14 @@ fn sessions_do_not_notice_that_the_data_channel_beneath_their_bastion_was_cut() 
 fn a_session_whose_ssm_session_ends_is_told_so_and_the_next_one_has_another() {
     let stage = Stage::new();
     let pgferry = stage.run(&stage.ssh(stage.world.sshd.port()), SSH_SESSION);
-    let mut wire = assert_serves(&pgferry);
+    let mut wire = Wire::serving(&pgferry, "db");
     let id = stage.sessions.sessions()[0].id.clone();
     stage.sessions.fail_session(&id, "Ended by an administrator");
     let fault = wire.fault();
     let layers = ["transport bastion (ssh ", ") via node (ssm ", "; beneath it: transport node"];
     fault.assert("db", "08006", &layers, "");
     assert!(fault.message.contains("Ended by an administrator"), "{fault:?}");
-    assert_serves(&pgferry);
+    Wire::serving(&pgferry, "db");
     assert_eq!(stage.sessions.sessions().len(), 2);
 }
 

@@ -6,6 +6,7 @@ use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 use super::PATIENCE;
+use super::pgferry::Pgferry;
 
 /// A connection as user `me` to database `app`.
 pub(crate) struct Wire {
@@ -46,6 +47,14 @@ impl Wire {
         }
         body.push(0);
         wire.write(&[&length(body.len()), &body[..]].concat());
+        wire
+    }
+
+    /// A session of a target that works.
+    pub(crate) fn serving(pgferry: &Pgferry, target: &str) -> Self {
+        let mut wire = Self::open(pgferry.port(target))
+            .unwrap_or_else(|fault| panic!("no session: {fault:?}\n{}", pgferry.log().text()));
+        assert_eq!(wire.query("select 42"), Ok(vec!["42".to_owned()]));
         wire
     }
 
