@@ -15,7 +15,7 @@ mod support;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 
 use pgferry_simulators::{Key, Role};
@@ -98,7 +98,11 @@ impl Person {
 
 impl Drop for Person {
     fn drop(&mut self) {
-        // The terminal goes with it, and whoever sits at it.
+        // A hang-up is a reload to pgferry, which would outlive its terminal; a second Ctrl-C waits for no session.
+        self.keys.write_all(b"\x03\x03").ok();
+        let shown = self.screen.text.lock().unwrap_or_else(PoisonError::into_inner);
+        let runs = |shown: &mut String| !shown.contains("left with");
+        drop(self.screen.changed.wait_timeout_while(shown, PATIENCE, runs));
         self.script.kill().unwrap();
         self.script.wait().unwrap();
     }
